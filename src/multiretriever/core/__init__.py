@@ -1,0 +1,103 @@
+"""Elements, catalogs, encoders, the index and the retriever; free of any framework and of torch."""
+
+from multiretriever.core.catalog import Catalog
+from multiretriever.core.element_types import (
+    ElementType,
+    element_type,
+    element_types,
+    natural_text,
+    register_element_type,
+    unregister_element_type,
+)
+from multiretriever.core.elements import CatalogItem, Element, Field, Step, StepInput, Table, Workflow
+from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
+from multiretriever.core.errors import (
+    CatalogError,
+    ElementTypeError,
+    EncoderError,
+    EncoderMismatchError,
+    EncoderNotFoundError,
+    FilterError,
+    FlowError,
+    IndexDamagedError,
+    IndexLockedError,
+    IndexNotFoundError,
+    InstructionError,
+    LLMError,
+    MissingDependencyError,
+    MultiRetrieverError,
+    MultiRetrieverWarning,
+    ParameterError,
+    Problem,
+    QueryError,
+    QueryTruncatedWarning,
+    ServerUnavailableError,
+    ShrunkenCatalogError,
+    StoreError,
+)
+from multiretriever.core.flows import Flow, FlowStep, Trigger, parse_flows, read_flows, write_flows
+from multiretriever.core.hits import Grounding, Hit
+from multiretriever.core.index import Index
+from multiretriever.core.instructions import InstructionSet, Template
+from multiretriever.core.query import Mode, QueryContext
+from multiretriever.core.retriever import MultiRetriever
+from multiretriever.core.sync import SyncReport
+
+__all__ = [
+    "Catalog",
+    "CatalogError",
+    "CatalogItem",
+    "Element",
+    "ElementType",
+    "ElementTypeError",
+    "Encoder",
+    "EncoderError",
+    "EncoderMismatchError",
+    "EncoderNotFoundError",
+    "Field",
+    "FilterError",
+    "Flow",
+    "FlowError",
+    "FlowStep",
+    "Grounding",
+    "Hit",
+    "Index",
+    "IndexDamagedError",
+    "IndexLockedError",
+    "IndexNotFoundError",
+    "InstructionError",
+    "InstructionSet",
+    "LLMError",
+    "MissingDependencyError",
+    "Mode",
+    "MultiRetriever",
+    "MultiRetrieverError",
+    "MultiRetrieverWarning",
+    "OnnxEncoder",
+    "ParameterError",
+    "Problem",
+    "QueryContext",
+    "QueryError",
+    "QueryTruncatedWarning",
+    "SentenceTransformerEncoder",
+    "ServerUnavailableError",
+    "ShrunkenCatalogError",
+    "Step",
+    "StepInput",
+    "StoreError",
+    "SyncReport",
+    "Table",
+    "Template",
+    "Trigger",
+    "Workflow",
+    "default_encoder",
+    "element_type",
+    "element_types",
+    "load_encoder",
+    "natural_text",
+    "parse_flows",
+    "read_flows",
+    "register_element_type",
+    "unregister_element_type",
+    "write_flows",
+]

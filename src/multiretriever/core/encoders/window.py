@@ -1,0 +1,43 @@
+"""Fitting a query into the encoder's window."""
+
+from __future__ import annotations
+
+import warnings
+
+from multiretriever.core.encoders.base import Encoder, Windowed
+from multiretriever.core.errors import QueryTruncatedWarning
+from multiretriever.core.instructions import Prompt
+
+
+def fit_prompt(encoder: Encoder, prompt: Prompt) -> str:
+    """Returns the text of a prompt, shortened from its oldest side where it does not fit the encoder's window.
+
+    The instruction is always kept; of the body the newest part stays, that is its end: the last steps of a flow, and the
+    query's own text. Whole lines are dropped where that leaves any. Encoders that cannot tell their window get the whole text.
+
+    Warns:
+        QueryTruncatedWarning: Something was left out; it says how much.
+    """
+    # A token is never shorter than a byte, so that most queries need not be tokenised twice.
+    if not isinstance(encoder, Windowed) or len(prompt.text.encode()) <= encoder.window:
+        return prompt.text
+    starts = encoder.token_starts(prompt.body)
+    # An instruction that fills the window by itself is cut by the encoder; the query's last token is then as good as any.
+    room = max(1, encoder.window - len(encoder.token_starts(prompt.instruction)))
+    if len(starts) <= room:
+        return prompt.text
+    kept = _newest(prompt.body, starts[-room])
+    warnings.warn(
+        f"the query has {len(starts)} tokens and {encoder.name!r} reads {room} beside the instruction: "
+        f"the first {len(prompt.body) - len(kept)} of its {len(prompt.body)} characters were left out",
+        QueryTruncatedWarning,
+        stacklevel=3,
+    )
+    return Prompt(prompt.instruction, kept).text
+
+
+def _newest(body: str, start: int) -> str:
+    """Cuts at ``start``, or at the next line where at least half of the room is left for it."""
+    line_end = body.find("\n", start)
+    whole_lines = 0 <= line_end < start + (len(body) - start) // 2
+    return body[line_end + 1 :] if whole_lines else body[start:]

@@ -1,0 +1,146 @@
+"""The instruction that is put before a query, chosen by rule from the element type and the context that is given.
+
+The form is that of the multi-task retriever paper (arXiv 2501.04652): a sentence that says what is looked for, then what is
+known as lines of YAML. Text of users and catalogs is only ever concatenated, never formatted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import pydantic
+from pydantic import ConfigDict
+
+from multiretriever.core.errors import InstructionError, Problem
+from multiretriever.core.problems import problems_of
+from multiretriever.core.query import QueryContext
+from multiretriever.core.scalars import Text
+from multiretriever.core.textfile import decode_text, read_text
+from multiretriever.core.yaml_io import dump_yaml, parse_yaml
+
+ANY_TYPE = "*"
+
+
+class Template(pydantic.BaseModel):
+    """One instruction and the rule that chooses it.
+
+    Attributes:
+        id: Unique name, such as ``step.annotation.scope``.
+        element_type: Type that it is for; ``*`` for types that have none of their own.
+        given: Context keys that must be there for it to be chosen. Of several that fit, the one with the most keys wins,
+            then the first.
+        instruction: The sentence before the query.
+        query_key: Key under which the query's own text stands in the YAML lines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Text = pydantic.Field(min_length=1)
+    element_type: Text = ANY_TYPE
+    given: tuple[Text, ...] = ()
+    instruction: Text = pydantic.Field(min_length=1)
+    query_key: Text = "query"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A query made ready for an encoder.
+
+    Attributes:
+        instruction: The sentence before it; empty for an encoder that was trained without.
+        body: The context and the query as YAML lines, the query last; or the bare query.
+        template: Id of the template that was chosen; None for the bare query.
+    """
+
+    instruction: str
+    body: str
+    template: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What the encoder reads."""
+        return f"{self.instruction}\n{self.body}" if self.instruction else self.body
+
+
+class InstructionSet:
+    """Templates, and the rule that chooses one of them."""
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        """Makes a set; of two templates with one id the later one replaces the earlier.
+
+        Raises:
+            InstructionError: There is no template at all.
+        """
+        self._templates = {template.id: template for template in templates}
+        if not self._templates:
+            raise InstructionError("an instruction set needs at least one template")
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """All templates, in the order in which they are tried."""
+        return tuple(self._templates.values())
+
+    def with_templates(self, templates: Iterable[Template]) -> InstructionSet:
+        """Returns a set with more templates; one with a known id replaces it."""
+        return InstructionSet([*self.templates, *templates])
+
+    def choose(self, element_type: str, given: Iterable[str]) -> Template:
+        """Returns the template of the type with the most context keys that are all given; general ones where the type has none.
+
+        Raises:
+            InstructionError: No template fits.
+        """
+        keys = set(given)
+        for name in (element_type, ANY_TYPE):
+            fitting = [item for item in self.templates if item.element_type == name and keys.issuperset(item.given)]
+            if fitting:
+                return max(fitting, key=lambda item: len(item.given))
+        raise InstructionError(
+            f"no instruction for element type {element_type!r} with {sorted(keys) or 'no context'}; "
+            f"add a template with that element_type (or {ANY_TYPE!r}) and an empty 'given'"
+        )
+
+    def prompt(self, query: str, element_type: str, context: QueryContext) -> Prompt:
+        """Chooses a template and writes the query with its context."""
+        template = self.choose(element_type, context.given)
+        lines = {key: value for key, value in context.lines.items() if key != template.query_key}
+        return Prompt(template.instruction, dump_yaml({**lines, template.query_key: query}).rstrip("\n"), template.id)
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> InstructionSet:
+        """Reads a YAML file with the key ``templates``.
+
+        Raises:
+            InstructionError: The file is not valid; the message lists every problem with its line.
+        """
+        return cls(_parse(read_text(Path(path)), str(path)))
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def default(cls) -> InstructionSet:
+        """Returns the templates that the package ships."""
+        data = resources.files("multiretriever.core").joinpath("instructions.yaml").read_bytes()
+        return cls(_parse(decode_text(data, "instructions.yaml"), "instructions.yaml"))
+
+
+def _parse(text: str | Problem, source: str) -> Sequence[Template]:
+    documents = text if isinstance(text, Problem) else parse_yaml(text, source)
+    if isinstance(documents, Problem):
+        raise InstructionError(str(documents))
+    value = documents[0].value if documents else None
+    if not isinstance(value, dict) or not isinstance(value.get("templates"), list):
+        raise InstructionError(f"{source}: a mapping with a list under 'templates' is due")
+    templates: list[Template] = []
+    problems: list[Problem] = []
+    for index, item in enumerate(value["templates"]):
+        try:
+            templates.append(Template.model_validate(item))
+        except pydantic.ValidationError as error:
+            problems.extend(problems_of(error, source=source, line=documents[0].line, prefix=("templates", index)))
+    if problems:
+        raise InstructionError("\n".join(str(problem) for problem in problems))
+    return templates

@@ -1,0 +1,109 @@
+"""The manifest: one record in the store that says what the index holds, and the pointer to the current generation.
+
+It is a single row of a collection of its own, so that writing it is one atomic operation in a folder and on a server alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pydantic
+from pydantic import ConfigDict
+
+from multiretriever.core.errors import IndexDamagedError, IndexNotFoundError
+from multiretriever.core.store import Store
+
+FORMAT = 1
+_ROW = "manifest"
+
+
+class TypeEntry(pydantic.BaseModel):
+    """What the index holds of one element type.
+
+    Attributes:
+        collection: Name of the collection of its current generation.
+        count: Number of elements.
+        filters: Names that a filter may use.
+        text_version: Version of the rule that made the texts.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    collection: str
+    count: int
+    filters: tuple[str, ...]
+    text_version: str
+
+
+class Manifest(pydantic.BaseModel):
+    """What an index holds.
+
+    Attributes:
+        encoder: Name of the encoder that it was built with.
+        fingerprint: Fingerprint of that encoder.
+        dimension: Length of its vectors.
+        revision: Counts the syncs.
+        updated: When the last sync ended (ISO 8601, UTC).
+        complete: False while a sync runs, or after one was interrupted.
+        types: What it holds, by element type.
+        extends: Name of the table that a table extends, by its own name.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    encoder: str
+    fingerprint: str
+    dimension: int
+    revision: int = 0
+    updated: str = ""
+    complete: bool = True
+    types: dict[str, TypeEntry] = {}
+    extends: dict[str, str] = {}
+
+    def lineage(self, table: str) -> tuple[str, ...]:
+        """Returns the name of a table and of those that it extends, directly or by others."""
+        names: dict[str, None] = {}
+        current: str | None = table
+        while current is not None and current not in names:
+            names[current] = None
+            current = self.extends.get(current)
+        return tuple(names)
+
+
+def collection_name(name: str) -> str:
+    """Returns the name of the collection that holds the manifest of the index ``name``."""
+    return f"{name}-manifest"
+
+
+def read_manifest(store: Store, name: str) -> Manifest | None:
+    """Reads the manifest; None where there is none yet.
+
+    Raises:
+        IndexDamagedError: There is one, but it cannot be read.
+    """
+    try:
+        collection = store.collection(collection_name(name))
+    except IndexNotFoundError:
+        return None
+    with store.translated():
+        documents = collection.get(ids=[_ROW], include=["documents"])["documents"]
+    if not documents:
+        return None
+    try:
+        manifest = Manifest.model_validate_json(documents[0])
+    except pydantic.ValidationError as error:
+        raise IndexDamagedError(
+            f"the manifest of the index at {store.location} cannot be read: {error}; build it again"
+        ) from error
+    if manifest.format != FORMAT:
+        raise IndexDamagedError(
+            f"the index at {store.location} has format {manifest.format}, and this version reads {FORMAT}; build it again"
+        )
+    return manifest
+
+
+def write_manifest(store: Store, name: str, manifest: Manifest) -> None:
+    """Writes the manifest; from then on readers see what it names."""
+    collection = store.collection(collection_name(name), create=True)
+    with store.translated():
+        collection.upsert(ids=[_ROW], embeddings=np.ones((1, 1), dtype=np.float32), documents=[manifest.model_dump_json()])

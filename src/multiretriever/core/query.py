@@ -1,0 +1,148 @@
+"""What a query is made of, and checking it before anything is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import pydantic
+from pydantic import ConfigDict
+
+from multiretriever.core.errors import ParameterError, QueryError
+from multiretriever.core.flows import Flow
+from multiretriever.core.names import split_words
+
+Mode = Literal["dense", "lexical", "hybrid"]
+MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
+MAX_QUERY = 100_000
+_MAX_FLOW = 1_000_000
+
+
+class QueryContext(pydantic.BaseModel):
+    """What is known at query time beside the text. Keys that are not listed are kept and written into the query too.
+
+    It tells the encoder more about the query; it does not limit the hits: that is what a filter does.
+
+    Attributes:
+        text: What the query's text is: a whole ``requirement``, or the ``annotation`` of one step.
+        requirement: The requirement that an annotation belongs to.
+        scope: Scope that is looked for.
+        type: Kind of step or other type that is looked for.
+        table: Table whose fields are looked for.
+        flow: The flow so far, for its last step: a ``Flow``, its values, or its YAML.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    text: Literal["requirement", "annotation"] = "requirement"
+    requirement: str | None = None
+    scope: str | None = None
+    type: str | None = None
+    table: str | None = None
+    flow: Flow | None = None
+
+    @pydantic.field_validator("flow", mode="before")
+    @classmethod
+    def _read_flow(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if len(value) > _MAX_FLOW:
+                raise ValueError(f"the flow has {len(value):,} characters; at most {_MAX_FLOW:,} are read")
+            return Flow.from_yaml(value, source="context.flow")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _check_extra(self) -> QueryContext:
+        for key, value in (self.model_extra or {}).items():
+            if not _is_plain(value):
+                raise ValueError(f"{key!r} is of type {type(value).__name__}; plain values (text, numbers, lists, ...) are due")
+        return self
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Keys by which a template is chosen."""
+        return frozenset(self.lines) | ({"annotation"} if self.text == "annotation" else set())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The short values (scope, type, table, and what else was given) as words: what helps without any instruction too."""
+        values = (self.scope, self.type, self.table, *(self.model_extra or {}).values())
+        return tuple(split_words(str(value)) for value in values if isinstance(value, str | int | float) and value != "")
+
+    @property
+    def lines(self) -> dict[str, Any]:
+        """What is written above the query, the flow last, since it is its newest part that is kept when room is short."""
+        values = {name: getattr(self, name) for name in ("scope", "type", "table", "requirement")}
+        values.update(self.model_extra or {})
+        if self.flow is not None:
+            values["flow"] = self.flow.to_dict()
+        return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def check_context(context: QueryContext | Mapping[str, Any] | None) -> QueryContext:
+    """Returns the context as a ``QueryContext``.
+
+    Raises:
+        ParameterError: It is neither a mapping nor a context, or a value has a wrong type.
+    """
+    if context is None:
+        return QueryContext()
+    if isinstance(context, QueryContext):
+        return context
+    if not isinstance(context, Mapping):
+        raise ParameterError(f"a context maps keys such as scope, table or flow to values (got {type(context).__name__})")
+    try:
+        return QueryContext.model_validate(dict(context))
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ParameterError(f"context {where}: {first['msg']}") from error
+
+
+def check_query(query: Any) -> str:
+    """Returns the query.
+
+    Raises:
+        QueryError: It is not text, blank, or longer than ``MAX_QUERY`` characters.
+    """
+    if not isinstance(query, str):
+        raise QueryError(f"a query is text (got {type(query).__name__})")
+    if not query.strip():
+        raise QueryError("the query is empty; give a requirement, an annotation or a description")
+    if len(query) > MAX_QUERY:
+        raise QueryError(
+            f"the query has {len(query):,} characters; at most {MAX_QUERY:,} are taken. A flow belongs in context={{'flow': ...}}"
+        )
+    # A lone surrogate is no character; encoders and Chroma fail on it with errors of their own.
+    return query.encode("utf-8", "replace").decode("utf-8")
+
+
+def check_k(k: Any, default: int) -> int:
+    """Returns how many hits are wanted.
+
+    Raises:
+        ParameterError: It is not a whole number above 0.
+    """
+    if k is None:
+        return default
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ParameterError(f"k is the number of hits, a whole number from 1 (got {k!r})")
+    return k
+
+
+def check_mode(mode: Any) -> Mode:
+    """Returns the mode.
+
+    Raises:
+        ParameterError: There is no such mode.
+    """
+    if mode not in MODES:
+        raise ParameterError(f"mode is one of {', '.join(MODES)} (got {mode!r})")
+    return cast(Mode, mode)

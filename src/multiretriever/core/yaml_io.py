@@ -1,0 +1,169 @@
+"""Reading YAML strictly, with the line of every value, and writing it so that it reads back the same.
+
+Refused: duplicate keys (the last would win in silence), aliases (a few lines can unfold to gigabytes), tags, nesting past
+``MAX_DEPTH``. Unquoted scalars keep their text (see ``scalars``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.reader import ReaderError
+
+from multiretriever.core.errors import Problem
+from multiretriever.core.scalars import PlainScalar
+
+MAX_DEPTH = 40
+Path = tuple[str | int, ...]
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE_TAG = "tag:yaml.org,2002:"
+_CONTAINER_TAGS = {None, "!", _CORE_TAG + "map", _CORE_TAG + "seq"}
+_OTHER_LINE_ENDS = {"\r", "\x85", "\u2028", "\u2029"}
+_PLAIN_TAGS = {_CORE_TAG + name for name in ("bool", "int", "float", "null", "timestamp", "merge", "value")}
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of a YAML stream.
+
+    Attributes:
+        value: Its mappings, lists and scalars; unquoted scalars as ``PlainScalar``.
+        lines: The line, from 1, of every key and item by its path.
+    """
+
+    value: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int | None:
+        """Returns the line of a path, or of the nearest path around it."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return None
+
+
+class _RefusedError(Exception):
+    def __init__(self, message: str, event: Any) -> None:
+        super().__init__(message)
+        self.line = _line(event)
+
+
+def parse_yaml(text: str, source: str) -> list[Document] | Problem:
+    """Parses a stream of documents, or returns the first problem that stands against it."""
+    try:
+        loader = _LOADER(text)
+        try:
+            return list(_documents(loader))
+        finally:
+            loader.dispose()
+    except _RefusedError as error:
+        return Problem(str(error), source, error.line)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        return Problem(f"not YAML: {error.problem or error}", source, line)
+    except ReaderError as error:
+        line = text.encode(errors="replace")[: error.position].count(b"\n") + 1
+        return Problem(f"not YAML: {error.reason} (character #x{_code(error.character):04x})", source, line)
+    except yaml.YAMLError as error:
+        return Problem(f"not YAML: {' '.join(str(error).split())}", source)
+    except UnicodeEncodeError as error:
+        return Problem("not YAML: half of a surrogate pair is no character", source, text.count("\n", 0, error.start) + 1)
+
+
+def _documents(loader: Any) -> Iterator[Document]:
+    # Built from events: PyYAML's own composer calls itself for every level, and its C form crashes the process on deep nesting.
+    while not loader.check_event(yaml.StreamEndEvent):
+        if isinstance(loader.get_event(), yaml.DocumentStartEvent):
+            yield _Builder(loader).build()
+
+
+def _code(character: str | int) -> int:
+    return character if isinstance(character, int) else ord(character)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+class _Builder:
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._lines: dict[Path, int] = {}
+
+    def build(self) -> Document:
+        return Document(self._value(self._loader.get_event(), ()), self._lines)
+
+    def _value(self, event: Any, path: Path) -> Any:
+        self._lines.setdefault(path, _line(event))
+        if isinstance(event, yaml.AliasEvent):
+            raise _RefusedError("aliases (*name) are not read; write the value out", event)
+        if len(path) > MAX_DEPTH:
+            raise _RefusedError(f"nested deeper than {MAX_DEPTH} levels", event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if event.tag not in _CONTAINER_TAGS:
+            raise _RefusedError(f"the tag {event.tag!r} is not read", event)
+        if isinstance(event, yaml.MappingStartEvent):
+            return dict(self._items(path))
+        return [self._value(item, (*path, index)) for index, item in enumerate(self._until(yaml.SequenceEndEvent))]
+
+    def _until(self, end: type[yaml.Event]) -> Iterator[Any]:
+        while not isinstance(event := self._loader.get_event(), end):
+            yield event
+
+    def _items(self, path: Path) -> Iterator[tuple[str, Any]]:
+        keys: set[str] = set()
+        for event in self._until(yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _RefusedError("a key must be a single value", event)
+            key = str(event.value)
+            if key in keys:
+                raise _RefusedError(f"the key {key!r} stands twice; the first value would be lost", event)
+            keys.add(key)
+            self._lines[(*path, key)] = _line(event)
+            yield key, self._value(self._loader.get_event(), (*path, key))
+
+    def _scalar(self, event: Any) -> str:
+        tag = event.tag
+        if tag in (None, "!"):
+            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        if tag == _CORE_TAG + "str":
+            return str(event.value)
+        if tag in _PLAIN_TAGS:
+            return PlainScalar(event.value)
+        raise _RefusedError(f"the tag {tag!r} is not read", event)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists indented and multi-line text as blocks, never as aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Lines that end in a space cannot be written as a block; PyYAML then falls back to quotes by itself.
+    # Other line ends would be folded away in its plain and single-quoted forms; between double quotes they are escaped.
+    style = '"' if _OTHER_LINE_ENDS & set(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar(_CORE_TAG + "str", str.__str__(text), style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+# Subclasses, such as enums and numpy's str_ and float64.
+_Dumper.add_multi_representer(str, _represent_text)
+_Dumper.add_multi_representer(float, lambda dumper, value: dumper.represent_float(float(value)))
+_Dumper.add_multi_representer(int, lambda dumper, value: dumper.represent_int(int(value)))
+_Dumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
+_Dumper.add_multi_representer(list, yaml.SafeDumper.represent_list)
+_Dumper.add_multi_representer(tuple, yaml.SafeDumper.represent_list)
+
+
+def dump_yaml(value: Any) -> str:
+    """Writes mappings, lists and scalars as YAML; keys keep their order, lines are not wrapped."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31))
