@@ -1,0 +1,48 @@
+"""LangChain over multiretriever: embeddings, retrievers of every element type, grounding, and tools for agents.
+
+Needs the extra ``langchain``: ``pip install "multiretriever[langchain]"``.
+"""
+
+from multiretriever.core.errors import MissingDependencyError
+
+try:
+    import langchain_core  # noqa: F401
+except ImportError as error:
+    raise MissingDependencyError(
+        'multiretriever.langchain needs langchain-core; install it with: pip install "multiretriever[langchain]"'
+    ) from error
+
+from multiretriever.langchain.documents import to_document
+from multiretriever.langchain.drafting import draft_flow_with_llm, init_model
+from multiretriever.langchain.embeddings import InstructionEmbeddings
+from multiretriever.langchain.encoder import LangChainEncoder
+from multiretriever.langchain.grounding import GroundingRunnable
+from multiretriever.langchain.retrievers import (
+    CatalogItemRetriever,
+    ElementRetriever,
+    FieldRetriever,
+    StepRetriever,
+    TableRetriever,
+    WorkflowRetriever,
+)
+from multiretriever.langchain.selector import ToolSelector
+from multiretriever.langchain.tools import catalog_from_tools, grounding_tool, retriever_tool
+
+__all__ = [
+    "CatalogItemRetriever",
+    "ElementRetriever",
+    "FieldRetriever",
+    "GroundingRunnable",
+    "InstructionEmbeddings",
+    "LangChainEncoder",
+    "StepRetriever",
+    "TableRetriever",
+    "ToolSelector",
+    "WorkflowRetriever",
+    "catalog_from_tools",
+    "draft_flow_with_llm",
+    "grounding_tool",
+    "init_model",
+    "retriever_tool",
+    "to_document",
+]
