@@ -44,6 +44,8 @@ def init_model(name: str) -> BaseChatModel:
         MissingDependencyError: langchain or the provider's package is not installed.
         LLMError: The name is not known, or the model refuses to be set up (a missing key).
     """
+    if not name.strip():
+        raise LLMError("the name of the chat model is empty; PROVIDER:MODEL is due, such as openai:gpt-4o-mini")
     try:
         from langchain.chat_models import init_chat_model
     except ImportError as error:
@@ -124,7 +126,7 @@ def _entry(element: Any) -> dict[str, Any]:
 
 def _ask(model: BaseChatModel, messages: list[BaseMessage]) -> str:
     try:
-        return model.invoke(messages).text
+        return str(model.invoke(messages).text)
     except Exception as error:  # every provider raises classes of its own
         raise LLMError(f"the chat model did not answer: {type(error).__name__}: {error}") from error
 

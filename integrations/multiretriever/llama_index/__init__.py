@@ -1,0 +1,43 @@
+"""LlamaIndex over multiretriever: embeddings, retrievers of every element type, grounding, and tools for agents.
+
+Needs the extra ``llama-index``: ``pip install "multiretriever[llama-index]"``.
+"""
+
+from multiretriever.core.errors import MissingDependencyError
+
+try:
+    import llama_index.core  # noqa: F401
+except ImportError as error:
+    raise MissingDependencyError(
+        'multiretriever.llama_index needs llama-index-core; install it with: pip install "multiretriever[llama-index]"'
+    ) from error
+
+from multiretriever.llama_index.embeddings import InstructionEmbeddings
+from multiretriever.llama_index.encoder import LlamaIndexEncoder
+from multiretriever.llama_index.grounding import GroundingRetriever
+from multiretriever.llama_index.nodes import to_node
+from multiretriever.llama_index.retrievers import (
+    CatalogItemRetriever,
+    ElementRetriever,
+    FieldRetriever,
+    StepRetriever,
+    TableRetriever,
+    WorkflowRetriever,
+)
+from multiretriever.llama_index.tools import ToolSelector, catalog_from_tools, retriever_tool
+
+__all__ = [
+    "CatalogItemRetriever",
+    "ElementRetriever",
+    "FieldRetriever",
+    "GroundingRetriever",
+    "InstructionEmbeddings",
+    "LlamaIndexEncoder",
+    "StepRetriever",
+    "TableRetriever",
+    "ToolSelector",
+    "WorkflowRetriever",
+    "catalog_from_tools",
+    "retriever_tool",
+    "to_node",
+]

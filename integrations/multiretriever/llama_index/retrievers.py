@@ -1,0 +1,185 @@
+"""LlamaIndex retrievers of one element type each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from multiretriever.core.element_types import element_type as registered_type
+from multiretriever.core.encoders import Vectors, fit_prompt, unit_vectors
+from multiretriever.core.errors import ParameterError
+from multiretriever.core.filters import Where
+from multiretriever.core.query import Mode, check_context, check_k
+from multiretriever.core.retriever import Context, MultiRetriever
+from multiretriever.llama_index.base import IndexRetriever
+from multiretriever.llama_index.nodes import to_node
+
+
+class ElementRetriever(IndexRetriever):
+    """Retrieves elements of one type.
+
+    A query bundle's ``embedding`` is searched with as it is, so it must come from the index's encoder, with the instruction of
+    this type (see ``InstructionEmbeddings``). Of several ``custom_embedding_strs`` (HyDE) the mean is searched with, as
+    LlamaIndex does; BM25 always reads ``query_str``.
+
+    Attributes:
+        default_type: The element type of a subclass that is made for one.
+        element_type: Name of the element type.
+    """
+
+    default_type: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        retriever: MultiRetriever,
+        element_type: str | None = None,
+        *,
+        similarity_top_k: int | None = None,
+        k: int | None = None,
+        mode: Mode | None = None,
+        where: Where | None = None,
+        context: Context = None,
+        callback_manager: CallbackManager | None = None,
+        verbose: bool = False,
+    ) -> None:
+        """Makes a retriever.
+
+        Args:
+            retriever: What finds the elements.
+            element_type: Name of the element type, such as ``step``; a subclass that is made for one type need not be told.
+            similarity_top_k: Hits at most; None for the type's default (15 steps, 5 of the others).
+            k: The same, under the name that core and LangChain have for it.
+            mode: ``dense``, ``lexical`` or ``hybrid``; None for the retriever's own.
+            where: Values that hits must have, such as ``{"scope": "core"}``.
+            context: What else is known (see ``QueryContext``). It goes into the query and does not limit the hits.
+            callback_manager: As of every LlamaIndex retriever.
+            verbose: As of every LlamaIndex retriever.
+
+        Raises:
+            ElementTypeError: The type is unknown.
+            ParameterError: The type is missing or not that of the class, or k, mode or context is not valid.
+        """
+        super().__init__(retriever, mode=mode, where=where, context=context, callback_manager=callback_manager, verbose=verbose)
+        self.element_type = _type_of(type(self), element_type)
+        if k is not None and similarity_top_k not in (None, k):
+            raise ParameterError(f"similarity_top_k and k are one thing by two names (got {similarity_top_k!r} and {k!r})")
+        self.similarity_top_k = similarity_top_k if k is None else k
+
+    @property
+    def similarity_top_k(self) -> int:
+        """Hits at most."""
+        return self._top_k
+
+    @similarity_top_k.setter
+    def similarity_top_k(self, value: int | None) -> None:
+        self._top_k = check_k(value, registered_type(self.element_type).default_k)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        (hits,) = self.retriever.retrieve_batch(
+            [query_bundle.query_str],
+            self.element_type,
+            k=self.similarity_top_k,
+            context=self.context,
+            where=self.where,
+            mode=self.mode,
+            vectors=self._vectors(query_bundle),
+        )
+        return [to_node(hit) for hit in hits]
+
+    def _vectors(self, bundle: QueryBundle) -> Vectors | None:
+        """Returns the vector that the bundle brings along or describes; None where its text is to be encoded by core."""
+        if (self.mode or self.retriever.mode) == "lexical":
+            return None
+        encoder = self.retriever.index.encoder
+        if bundle.embedding is not None:
+            return unit_vectors([bundle.embedding], 1, encoder.dimension, "QueryBundle.embedding")
+        if not bundle.custom_embedding_strs:
+            return None
+        prompts = [self.retriever.prompt(text, self.element_type, context=self.context) for text in bundle.embedding_strs]
+        vectors = encoder.encode_queries([fit_prompt(encoder, prompt) for prompt in prompts])
+        mean: Vectors = vectors.mean(axis=0, keepdims=True)
+        return mean
+
+
+def _type_of(cls: type[ElementRetriever], given: str | None) -> str:
+    name = given or cls.default_type
+    if name is None:
+        raise ParameterError('ElementRetriever needs an element type, such as element_type="step"')
+    found = registered_type(name).name
+    if cls.default_type not in (None, found):
+        raise ParameterError(f"{cls.__name__} retrieves elements of type {cls.default_type!r} (got {given!r})")
+    return found
+
+
+class StepRetriever(ElementRetriever):
+    """Retrieves steps."""
+
+    default_type = "step"
+
+
+class TableRetriever(ElementRetriever):
+    """Retrieves tables."""
+
+    default_type = "table"
+
+
+class FieldRetriever(ElementRetriever):
+    """Retrieves fields, on request of one table.
+
+    Attributes:
+        table: The table; None for fields of all tables.
+    """
+
+    default_type = "field"
+
+    def __init__(
+        self,
+        retriever: MultiRetriever,
+        element_type: str | None = None,
+        *,
+        table: str | None = None,
+        where: Where | None = None,
+        context: Context = None,
+        **options: Any,
+    ) -> None:
+        """Makes a retriever.
+
+        Args:
+            retriever: What finds the fields.
+            element_type: As of ``ElementRetriever``.
+            table: Name of the table whose fields are wanted: told to the encoder, and others are left out.
+            where: As of ``ElementRetriever``.
+            context: As of ``ElementRetriever``.
+            options: Further arguments of ``ElementRetriever``.
+
+        Raises:
+            ParameterError: The table is no name, or the filter names another one. Beside that, what ``ElementRetriever`` raises.
+        """
+        if table is not None:
+            where = _within(table, where)
+            context = check_context(context).model_copy(update={"table": table})
+        super().__init__(retriever, element_type, where=where, context=context, **options)
+        self.table = table
+
+
+def _within(table: Any, where: Any) -> dict[str, Any]:
+    if not isinstance(table, str) or not table.strip():
+        raise ParameterError(f"table is the name of a table (got {table!r})")
+    if where is not None and (not isinstance(where, Mapping) or where.get("table", table) != table):
+        raise ParameterError(f"table is {table!r} and where is {where!r}; give the table once")
+    return {**(where or {}), "table": table}
+
+
+class CatalogItemRetriever(ElementRetriever):
+    """Retrieves catalog items."""
+
+    default_type = "catalog_item"
+
+
+class WorkflowRetriever(ElementRetriever):
+    """Retrieves whole workflows."""
+
+    default_type = "workflow"
