@@ -1,0 +1,85 @@
+"""The commands put together, and the entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from multiretriever.cli import options
+from multiretriever.cli.command import Command, epilog
+from multiretriever.cli.demo import demo
+from multiretriever.cli.ground import ground
+from multiretriever.cli.index import index
+from multiretriever.cli.output import write
+from multiretriever.cli.search import search
+from multiretriever.cli.status import status
+from multiretriever.cli.verify import verify
+
+PROGRAM = "multiretriever"
+
+app = typer.Typer(
+    name=PROGRAM,
+    no_args_is_help=True,
+    # Plain help: the same in every terminal, and catalog text in a message is never taken for markup.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(
+        "multiretriever index catalog.yaml", 'multiretriever search "tell the on-call engineer"', "multiretriever status"
+    ),
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            write(f"{PROGRAM} {version(PROGRAM)}")
+        except PackageNotFoundError:
+            write(f"{PROGRAM} (run from a source tree, not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")] = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find workflow steps, tables, fields, catalog items and workflows by what they are for.
+
+    `index` reads catalogs into an index; `search` and `ground` find elements in it. COMMAND --help tells more.
+    """
+
+
+def add(command: Callable[..., None], *examples: str) -> None:
+    """Adds a command, with the examples that its help shows."""
+    app.command(cls=Command, epilog=epilog(*examples))(command)
+
+
+add(
+    index,
+    "multiretriever index catalog.yaml",
+    "multiretriever index catalog.yaml tools.json --index ./my-index --json",
+)
+add(
+    search,
+    'multiretriever search "tell the on-call engineer"',
+    'multiretriever search "who reported it" --type field --where table=incident -k 3',
+    'multiretriever search "post in the team\'s channel" --annotation --flow flow.yaml --json',
+)
+add(
+    ground,
+    'multiretriever ground "when an incident is opened, tell its manager"',
+    'multiretriever ground "tell the on-call engineer" --type step=3 --type table --json',
+)
+add(status, "multiretriever status", "multiretriever status --index ./my-index --json")
+add(demo, "multiretriever demo", 'multiretriever demo "When a laptop is ordered, ask the manager for approval"')
+add(verify, "multiretriever verify", "multiretriever verify --index ./my-index --json")
+
+
+def main() -> None:
+    """Runs the command line."""
+    app(prog_name=PROGRAM)
