@@ -1,0 +1,109 @@
+"""The README of an exported encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multiretriever.training.checkpoint import BASE_NAME
+from multiretriever.training.fidelity import LEAST_OVERLAP, MOST_LOSS, FidelityReport
+
+_ORIGIN = {
+    BASE_NAME: (
+        f"The weights are those of [{BASE_NAME}](https://huggingface.co/{BASE_NAME}), under the Apache License 2.0,\n"
+        "made by the sentence-transformers project. Changed here: exported to ONNX with pooling and normalisation inside, and\n"
+        "the weights rounded to 8 bits. It was not trained further. The text of the licence is the LICENSE file of this project."
+    )
+}
+_OWN = "The weights are those of the checkpoint `{name}`; its licence applies to this folder too."
+_COMPUTE = {
+    "float32": "The weights of matrix products are int8 in the file (a scale for each {block_size} inputs of an output), and\n"
+    "become float32 once, while the session loads: leave ONNX Runtime's graph optimisation on, or every query pays for it.",
+    "int8": "Matrix products are computed with 8-bit activations by ONNX Runtime's own operator MatMulNBits\n"
+    "(blocks of {block_size}).",
+}
+_CARD = """# {name}
+
+An encoder for retrieval: text to a unit vector of {dimension} numbers. 8-bit ONNX, one file, no torch at run time.
+
+## Origin and licence
+
+{origin}
+
+Weights: sha256 `{weights_sha256}`{package}.
+
+## How it was made
+
+```
+{command}
+```
+
+Run again with the same versions of torch, transformers, onnx and onnxscript, it gives the same bytes.
+{compute}
+The word embeddings are int8 with a scale for each row, in the file and in memory.
+
+## How to use it
+
+`multiretriever.core.encoders.OnnxEncoder(folder)`, or any ONNX Runtime:
+
+| | name | type | shape |
+| --- | --- | --- | --- |
+| input | `input_ids` | int64 | [batch, tokens] |
+| input | `attention_mask` | int64 | [batch, tokens], 1 for a token, 0 for padding |
+| output | `embedding` | float32 | [batch, {dimension}], rows of length 1 ({pooling} pooling) |
+
+`tokenizer.json` has no padding and no truncation: cut texts at {max_length} tokens, special tokens
+included, and pad a batch with 0.
+
+## Fidelity
+
+{fidelity}
+
+## Limits
+
+- Text past {max_length} tokens is not read.
+{limits}"""
+_PACKAGED_LIMITS = (
+    "- English. It knows no company's own names, and was trained for the similarity of sentences, without instructions: give\n"
+    "  it the bare query. Train an encoder on your own flows and tables for more (`multiretriever.training`).\n"
+)
+
+
+def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport | None) -> str:
+    """Returns the text of the card.
+
+    Args:
+        config: The content of ``encoder.json``.
+        command: The command that makes the folder.
+        fidelity: Comparison with the float32 checkpoint, if it was measured.
+    """
+    base, quantization = config["base"], config["quantization"]
+    return _CARD.format(
+        name=config["name"],
+        dimension=config["dimension"],
+        pooling=config["pooling"],
+        max_length=config["max_length"],
+        origin=_ORIGIN.get(base["name"], _OWN.format(name=base["name"])),
+        weights_sha256=base["weights_sha256"],
+        package=f" (from the package `{base['package']}`)" if base["package"] else "",
+        command=command,
+        compute=_COMPUTE[quantization["compute"]].format(block_size=quantization["block_size"]),
+        fidelity=_describe(fidelity) if fidelity else "Not measured; `--fidelity DATASET_DIR` measures it.",
+        limits=_PACKAGED_LIMITS if base["name"] == BASE_NAME else "",
+    )
+
+
+def _describe(report: FidelityReport) -> str:
+    head = (
+        f"Against the float32 checkpoint on torch: cosine {report.cosine_mean:.5f} on average and {report.cosine_min:.4f}\n"
+        f"at the lowest; {report.overlap:.1%} of the 15 best elements are the same. Bounds: at least {LEAST_OVERLAP:.0%}, and\n"
+        f"at most {MOST_LOSS} points of recall lost on a dataset, averaged over its types: "
+        f"{'met' if report.within_bounds else 'NOT met'}\n"
+        f"({', '.join(f'{name} {loss:+.2f}' for name, loss in report.losses.items())}; below 0 is a gain).\n"
+    )
+    rows = [
+        f"| {item.dataset} | {item.element_type} | {item.queries} | {item.cosine_mean:.5f} | {item.overlap:.4f} "
+        f"| {item.depth} | {item.recall_reference:.4f} | {item.recall_candidate:.4f} | {item.loss:+.2f} |"
+        for item in report.types
+    ]
+    header = "| dataset | type | queries | cosine | top-15 overlap | k | recall@k float32 | recall@k 8 bit | loss, points |"
+    return "\n".join([head, header, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |", *rows])
