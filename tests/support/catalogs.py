@@ -23,7 +23,9 @@ def small_catalog():
     flow = Flow(
         name="greet",
         requirement="greet a new colleague",
-        steps=[{"annotation": "post a message", "definition": "slack.post_message", "order": 1, "inputs": {"text": "Hi: {name}"}}],
+        steps=[
+            {"annotation": "post a message", "definition": "slack.post_message", "order": 1, "inputs": {"text": "Hi: {name}"}}
+        ],
     )
     return Catalog(
         [
@@ -45,7 +47,9 @@ def small_catalog():
             Field(scope="core", table="incident", name="caller_id", label="Caller", data_type="reference", reference="sys_user"),
             Field(scope="core", table="incident", name="priority", data_type="integer", choices=("Critical", "High")),
             Field(scope="core", table="sys_user", name="email", data_type="string", description="Address for mail."),
-            CatalogItem(scope="it", name="new_laptop", label="New laptop", description="A laptop for work.", metadata={"price": 999.5}),
+            CatalogItem(
+                scope="it", name="new_laptop", label="New laptop", description="A laptop for work.", metadata={"price": 999.5}
+            ),
             CatalogItem(scope="it", name="vpn_access", description="Access to the network from home."),
             Workflow(scope="hr", name="greet", flow=flow),
         ]

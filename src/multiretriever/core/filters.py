@@ -27,7 +27,9 @@ def check_where(where: Any, names: Sequence[str], element_type: str) -> dict[str
     if where is None:
         return {}
     if not isinstance(where, Mapping):
-        raise FilterError(f"a filter maps names to values, such as {{'scope': 'core'}} (got {type(where).__name__})")
+        raise FilterError(
+            f"a filter maps names to values, such as {{'scope': 'core'}} (got {type(where).__name__}: {where!r:.60})"
+        )
     for name, value in where.items():
         if name not in names:
             near = difflib.get_close_matches(str(name), names, n=1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from multiretriever.core.element_types import element_type, element_types
-from multiretriever.core.errors import MultiRetrieverError
+from multiretriever.core.errors import MultiRetrieverError, ServerUnavailableError
 from multiretriever.core.index import Index
 from multiretriever.core.rows import make_row
 
@@ -90,6 +90,8 @@ def verify_index(index: Index, *, sample: int = _SAMPLE) -> list[str]:
             continue
         try:
             found += [f"{name}: {what}" for what in _verify_type(index, name, entry.count, sample)]
+        except ServerUnavailableError:
+            raise  # it says nothing of the index
         except MultiRetrieverError as error:
             found.append(f"{name}: {error}")
     return found

@@ -229,7 +229,11 @@ class Index:
     def all_elements(self, name: str) -> Iterator[Element]:
         """Iterates over the elements of a type."""
         kind = element_type(name)
-        return (restore(row, kind) for _, rows, _ in self._pages(self.entry(name)) for row in rows)
+
+        def read(entry: TypeEntry) -> list[Element]:
+            return [restore(row, kind) for _, rows, _ in self._pages(entry) for row in rows]
+
+        return iter(self._retrying(name, read))
 
     def lexical(self, name: str) -> LexicalIndex:
         """Returns the BM25 index of an element type, built from the texts in Chroma when it is first needed after a sync."""
@@ -245,7 +249,9 @@ class Index:
                     ids += page_ids
                     texts += page_texts
                     rows += [{k: v for k, v in row.items() if k != ELEMENT_KEY} for row in page_rows]
-                self._lexical[key] = LexicalIndex(ids, texts, rows)
+                # By id, since the order in Chroma is that in which they were written, and of equal scores the first rows win.
+                order = sorted(range(len(ids)), key=ids.__getitem__)
+                self._lexical[key] = LexicalIndex([ids[i] for i in order], [texts[i] for i in order], [rows[i] for i in order])
             return self._lexical[key]
 
     def _pages(self, entry: TypeEntry) -> Iterator[tuple[list[str], list[Mapping[str, Any]], list[str]]]:

@@ -107,8 +107,9 @@ class InstructionSet:
     def prompt(self, query: str, element_type: str, context: QueryContext) -> Prompt:
         """Chooses a template and writes the query with its context."""
         template = self.choose(element_type, context.given)
-        lines = {key: value for key, value in context.lines.items() if key != template.query_key}
-        return Prompt(template.instruction, dump_yaml({**lines, template.query_key: query}).rstrip("\n"), template.id)
+        lines = context.lines
+        key = template.query_key if template.query_key not in lines else "query"
+        return Prompt(template.instruction, dump_yaml({**lines, key: query}).rstrip("\n"), template.id)
 
     @classmethod
     def from_path(cls, path: str | Path) -> InstructionSet:

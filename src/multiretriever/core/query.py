@@ -97,7 +97,9 @@ def check_context(context: QueryContext | Mapping[str, Any] | None) -> QueryCont
     if isinstance(context, QueryContext):
         return context
     if not isinstance(context, Mapping):
-        raise ParameterError(f"a context maps keys such as scope, table or flow to values (got {type(context).__name__})")
+        raise ParameterError(
+            f"a context maps keys such as scope, table or flow to values (got {type(context).__name__}: {context!r:.60})"
+        )
     try:
         return QueryContext.model_validate(dict(context))
     except pydantic.ValidationError as error:
@@ -113,7 +115,7 @@ def check_query(query: Any) -> str:
         QueryError: It is not text, blank, or longer than ``MAX_QUERY`` characters.
     """
     if not isinstance(query, str):
-        raise QueryError(f"a query is text (got {type(query).__name__})")
+        raise QueryError(f"a query is text (got {type(query).__name__}: {query!r:.60})")
     if not query.strip():
         raise QueryError("the query is empty; give a requirement, an annotation or a description")
     if len(query) > MAX_QUERY:

@@ -51,12 +51,12 @@ def rank(
     """
     if mode == "lexical":
         return [_lexical(index.lexical(element_type), item, k, where) for item in searches]
-    if mode == "dense":
-        return _dense(index, element_type, searches, k, where)
     count = max(_MIN_CANDIDATES, _CANDIDATES_PER_HIT * k)
+    if mode == "dense":
+        # More than k, since of elements with one text Chroma returns any; the order by id decides which of them stay.
+        return [found[:k] for found in _dense(index, element_type, searches, max(_MIN_CANDIDATES, k), where)]
     dense = _dense(index, element_type, searches, count, where)
-    fusion = _Fusion(index, element_type, index.lexical(element_type), weight)
-    return [fusion.run(search, found, count, where)[:k] for search, found in zip(searches, dense, strict=True)]
+    return _Fusion(index, element_type, weight, k).run(searches, dense, count, where)
 
 
 def _dense(index: Index, element_type: str, searches: Sequence[Search], k: int, where: Mapping[str, Any]) -> list[Ranked]:
@@ -83,21 +83,37 @@ class _Fusion:
 
     index: Index
     element_type: str
-    lexical: LexicalIndex
     weight: float
+    k: int
 
-    def run(self, search: Search, dense: Ranked, count: int, where: Mapping[str, Any]) -> Ranked:
-        scores = self.lexical.scores(search.query, where)
-        best = top(scores, count)
-        highest = float(scores[best[0]]) if len(best) else 1.0
-        cosines = dict(dense)
-        missing = [self.lexical.ids[row] for row in best if self.lexical.ids[row] not in cosines]
-        for element_id, vector in self.index.vectors(self.element_type, missing).items():
-            cosines[element_id] = float(np.dot(vector, search.vector)) if search.vector is not None else 0.0
-        fused = []
-        for element_id, cosine in cosines.items():
+    def run(self, searches: Sequence[Search], dense: Sequence[Ranked], count: int, where: Mapping[str, Any]) -> list[Ranked]:
+        lexical = self.index.lexical(self.element_type)
+        parts = []
+        for search, found in zip(searches, dense, strict=True):
+            scores = lexical.scores(search.query, where)
+            rows = top(scores, count)
+            highest = float(scores[rows[0]]) if len(rows) else 1.0
             # An element that was indexed after BM25 was built has no row yet.
-            row = self.lexical.row.get(element_id)
-            share = float(scores[row]) / highest if row is not None else 0.0
-            fused.append((element_id, self.weight * cosine + (1 - self.weight) * share))
-        return _sorted(fused)
+            known = {element_id: row for element_id, _ in found if (row := lexical.row.get(element_id)) is not None}
+            shares = {element_id: float(scores[row]) / highest for element_id, row in known.items()}
+            shares |= {lexical.ids[row]: float(scores[row]) / highest for row in rows}
+            parts.append((dict(found), shares))
+        missing = [self._missing(cosines, shares) for cosines, shares in parts]
+        # One read for all queries: each costs about as much as a query.
+        vectors = self.index.vectors(self.element_type, list(dict.fromkeys(item for ids in missing for item in ids)))
+        for search, (cosines, _), ids in zip(searches, parts, missing, strict=True):
+            known_ids = [item for item in ids if item in vectors]
+            cosines.update({item: float(np.dot(vectors[item], search.vector)) for item in known_ids if search.vector is not None})
+        return [_sorted([(item, self._score(cosine, shares.get(item, 0.0))) for item, cosine in cosines.items()])[: self.k]
+                for cosines, shares in parts]  # fmt: skip
+
+    def _score(self, cosine: float, share: float) -> float:
+        return self.weight * cosine + (1 - self.weight) * share
+
+    def _missing(self, cosines: Mapping[str, float], shares: Mapping[str, float]) -> list[str]:
+        """Returns the candidates of BM25 whose cosine is not known and that can be among the best ``k``."""
+        found = sorted((self._score(cosine, shares.get(item, 0.0)) for item, cosine in cosines.items()), reverse=True)
+        bar = found[self.k - 1] if len(found) >= self.k else float("-inf")
+        # What the dense side left out is no nearer than the last that it gave.
+        nearest = min(cosines.values(), default=1.0)
+        return [item for item, share in shares.items() if item not in cosines and self._score(nearest, share) >= bar]

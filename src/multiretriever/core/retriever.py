@@ -17,7 +17,7 @@ from multiretriever.core.hits import Grounding, Hit
 from multiretriever.core.index import DEFAULT_NAME, Index
 from multiretriever.core.instructions import InstructionSet, Prompt
 from multiretriever.core.prompts import make_prompt
-from multiretriever.core.query import Mode, QueryContext, check_context, check_k, check_mode
+from multiretriever.core.query import Mode, QueryContext, check_context, check_k, check_mode, check_query
 from multiretriever.core.ranking import DENSE_WEIGHT, Search, rank
 
 DEFAULT_MODE: Mode = "hybrid"
@@ -121,7 +121,8 @@ class MultiRetriever:
             context: One context for all, or one for each query.
             where: As for ``retrieve``.
             mode: As for ``retrieve``.
-            vectors: Vectors of the queries, [len(queries), dimension], where they are known already; the encoder is not asked.
+            vectors: Vectors of the queries, [len(queries), dimension], where they are known already: the encoder is not asked,
+                and the texts serve BM25 alone and may be empty.
 
         Raises:
             ParameterError: There are not as many contexts as queries. Beside that, what ``retrieve`` raises.
@@ -131,11 +132,12 @@ class MultiRetriever:
             raise ParameterError(f"queries is a list of texts (got {type(queries).__name__})")
         request = _Request(self, element_type, k, where, mode)
         contexts = _contexts(context, len(queries))
-        prompts = [self.prompt(query, element_type, context=item) for query, item in zip(queries, contexts, strict=True)]
         if vectors is not None:
             vectors = unit_vectors(vectors, len(queries), self.index.encoder.dimension, "given vectors")
-        elif request.dense:
-            vectors = self._encode([fit_prompt(self.index.encoder, item) for item in prompts])
+        else:
+            prompts = [self.prompt(query, element_type, context=item) for query, item in zip(queries, contexts, strict=True)]
+            texts = [fit_prompt(self.index.encoder, item) for item in prompts] if request.dense else []
+            vectors = self._encode(texts)
         return request.run([_words(query, item) for query, item in zip(queries, contexts, strict=True)], vectors)
 
     def ground(
@@ -204,7 +206,8 @@ class MultiRetriever:
         unique = list(dict.fromkeys(texts))
         encoder = self.index.encoder
         vectors = unit_vectors(encoder.encode_queries(unique), len(unique), encoder.dimension, encoder.name)
-        found: Vectors = vectors[[unique.index(text) for text in texts]]
+        row = {text: place for place, text in enumerate(unique)}
+        found: Vectors = vectors[[row[text] for text in texts]]
         return found
 
     async def aretrieve(self, query: str, element_type: str, **options: Any) -> list[Hit]:
@@ -266,6 +269,8 @@ class _Request:
 
 def _words(query: str, context: Context) -> str:
     """Returns what BM25 is given: the query, and the short values of its context, which are words of the elements too."""
+    if not isinstance(query, str):
+        check_query(query)  # Raises: only texts can be joined.
     return "\n".join([*check_context(context).words, query])
 
 

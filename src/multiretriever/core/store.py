@@ -24,6 +24,7 @@ from multiretriever.core.errors import (
 from multiretriever.core.folder import IndexFolder
 
 if TYPE_CHECKING:
+    import httpx
     from chromadb.api.models.Collection import Collection
 
     from multiretriever.core.manifest import Manifest
@@ -138,9 +139,11 @@ class Store:
         if os.getpid() != self._pid:
             return  # connection and lock belong to the process that opened them
         with _open_lock:
-            if self._users == 1:
-                self._close_client()
-            self._users -= 1
+            try:
+                if self._users == 1:
+                    self._close_client()
+            finally:
+                self._users -= 1
 
     def _close_client(self) -> None:
         try:
@@ -149,6 +152,8 @@ class Store:
                     self.drop(name)
             with self.translated():
                 self._client.close()
+                for session in _sessions(self._client):  # which Chroma leaves open
+                    session.close()
         finally:
             if self._folder:
                 _open_folders.pop(self._folder.path, None)
@@ -273,13 +278,22 @@ def _split_url(url: str) -> tuple[SplitResult, int]:
     return parts, port or (443 if parts.scheme == "https" else 80)
 
 
+def _sessions(client: Any) -> list[httpx.Client]:
+    import httpx
+
+    servers = (getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None)))
+    sessions = (getattr(server, "_session", None) for server in servers)
+    return [session for session in sessions if isinstance(session, httpx.Client)]
+
+
 def _bound_waits(client: Any, timeout: float) -> None:
     import httpx
 
-    session = getattr(client._server, "_session", None)
-    if not isinstance(session, httpx.Client):
+    sessions = _sessions(client)
+    if not sessions:
         raise StoreError("this version of chromadb keeps its HTTP session elsewhere; waits cannot be bounded")
-    session.timeout = httpx.Timeout(timeout)
+    for session in sessions:
+        session.timeout = httpx.Timeout(timeout)
 
 
 def _unavailable(location: str, error: Exception) -> ServerUnavailableError:

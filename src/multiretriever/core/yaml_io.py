@@ -54,7 +54,7 @@ class _RefusedError(Exception):
 def parse_yaml(text: str, source: str) -> list[Document] | Problem:
     """Parses a stream of documents, or returns the first problem that stands against it."""
     try:
-        loader = _LOADER(text)
+        loader = _LOADER(str(text))  # the C parser takes no subclass of str
         try:
             return list(_documents(loader))
         finally:

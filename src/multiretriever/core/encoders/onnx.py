@@ -66,7 +66,6 @@ class OnnxEncoder:
         self._session = _open_session(self._file("model.onnx"), threads)
         self._inputs = {item.name for item in self._session.get_inputs()}
         self._tokenizer = _open_tokenizer(self._file("tokenizer.json"), self._config.max_length)
-        self._offsets = _open_tokenizer(self._file("tokenizer.json"), None)
 
     def _file(self, name: str) -> Path:
         path = self._folder / name
@@ -112,6 +111,11 @@ class OnnxEncoder:
     def window(self) -> int:
         """Tokens of text that are read; special tokens not counted."""
         return self._config.max_length - _SPECIAL_TOKENS
+
+    @cached_property
+    def _offsets(self) -> Any:
+        # Needed for long queries alone, and as slow to load as the other one.
+        return _open_tokenizer(self._file("tokenizer.json"), None)
 
     def token_starts(self, text: str) -> list[int]:
         """Returns the offset in ``text`` of each of its tokens, special tokens left out."""

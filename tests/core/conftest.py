@@ -1,0 +1,47 @@
+"""What several modules of these tests use."""
+
+import pytest
+
+from catalogs import make_steps, small_catalog
+from encoders import WordEncoder
+from multiretriever.core import Catalog, Index, MultiRetriever
+from processes import chroma_server
+
+# Above 1,000 elements Chroma writes vectors to files of their own.
+LARGE = 1_300
+
+
+@pytest.fixture
+def encoder():
+    return WordEncoder()
+
+
+@pytest.fixture
+def catalog():
+    return small_catalog()
+
+
+@pytest.fixture
+def memory_index(catalog, encoder):
+    with Index.from_catalog(catalog, encoder=encoder) as index:
+        yield index
+
+
+@pytest.fixture
+def retriever(memory_index):
+    return MultiRetriever(memory_index)
+
+
+@pytest.fixture(scope="session")
+def large_folder(tmp_path_factory):
+    """A folder with an index of more than 1,000 elements, to be copied and never opened."""
+    folder = tmp_path_factory.mktemp("large") / "index"
+    Index.from_catalog(Catalog(make_steps(LARGE)), folder, encoder=WordEncoder()).close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One Chroma server for all tests; each gives its index a name of its own."""
+    with chroma_server(tmp_path_factory.mktemp("chroma")) as running:
+        yield running
