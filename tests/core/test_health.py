@@ -54,6 +54,14 @@ def test_lost_vectors(large_folder, tmp_path):
     assert all(problem.startswith("step: ") for problem in problems)
 
 
+def test_vectors_that_the_search_does_not_reach():
+    # Measured on Chroma 1.5.9: of vectors that are all equally far from each other, the graph reaches a third.
+    steps = [Step(name=f"n{number} word") for number in range(700)]
+    with Index.from_catalog(Catalog(steps), encoder=WordEncoder(dimension=512)) as index:
+        (problem,) = verify_index(index)
+    assert "not found by their own vector" in problem
+
+
 def test_foreign_vectors(memory_index):
     ids = ["slack.post_message", "core.create_record"]
     vectors = WordEncoder("other")._encode(["something", "entirely different"])

@@ -4,7 +4,7 @@ import pytest
 
 from catalogs import make_steps
 from encoders import FixedEncoder, WordEncoder
-from multiretriever.core import Catalog, Index, MultiRetriever, Step
+from multiretriever.core import Catalog, Index, MultiRetriever, Step, element_type
 from multiretriever.core.ranking import _MIN_CANDIDATES
 
 # Cosines with the query's (1, 0): 0.6, 0.8, 0.28.
@@ -80,6 +80,27 @@ def test_candidates_that_only_bm25_found_get_their_real_cosine():
         assert "needle" not in [hit.id for hit in retriever.retrieve("find the needle", "step", k=3, where={"scope": ""})]
         assert [hit.id for hit in retriever.retrieve("find the needle", "step", k=3, where={"scope": "far"})] == ["needle"]
         assert "needle" not in [hit.id for hit in retriever.retrieve("find the needle", "step", k=3, mode="dense")]
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5, 0.85])
+def test_hybrid_is_what_scoring_every_candidate_gives(weight):
+    steps = make_steps(400)
+    encoder = WordEncoder(dimension=512)
+    texts = {step.id: element_type("step").text(step) for step in steps}
+    vectors = dict(zip(texts, encoder.encode_documents(list(texts.values())), strict=True))
+    queries = [
+        f"{verb} {noun} number{at}"
+        for at, (verb, noun) in enumerate([("look", "change"), ("close it", "contract"), ("send", "x")])
+    ]
+    with Index.from_catalog(Catalog(steps), encoder=encoder) as index:
+        retriever, lexical = MultiRetriever(index, dense_weight=weight), index.lexical("step")
+        for query, vector in zip(queries, encoder.encode_queries(queries), strict=True):
+            cosines = {name: float(vectors[name] @ vector) for name in texts}
+            shares = lexical.scores(query, {})
+            shares = dict(zip(lexical.ids, (shares / shares.max()).tolist(), strict=True))
+            both = [sorted(part, key=lambda name: (-part[name], name))[:_MIN_CANDIDATES] for part in (cosines, shares)]
+            scores = sorted((weight * cosines[name] + (1 - weight) * shares[name] for name in {*both[0], *both[1]}), reverse=True)
+            assert [hit.score for hit in retriever.retrieve(query, "step", k=5)] == pytest.approx(scores[:5], abs=1e-4)
 
 
 def test_a_filter_does_not_cost_candidates():

@@ -53,6 +53,9 @@ def test_page(page, prepared, tmp_path):
         if name := re.match(r"# (\S+\.ya?ml)\n", block):
             (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
             (folder / name[1]).write_text(block, encoding="utf-8")
+    for block in blocks(page, "python"):
+        if name := re.match(r"# (\S+\.py)\n", block):
+            (folder / name[1]).write_text(block, encoding="utf-8")
     for block in blocks(page, "console"):
         for line in re.sub(r"\\\n\s*", "", block).splitlines():
             if not line.startswith("$ "):
@@ -61,9 +64,6 @@ def test_page(page, prepared, tmp_path):
             assert program == "multiretriever" or program in OTHER_PROGRAMS, f"{page.name}: what runs {line!r}?"
             if program == "multiretriever":
                 run([sys.executable, "-m", "multiretriever", *arguments], folder)
-    for block in blocks(page, "python"):
-        if name := re.match(r"# (\S+\.py)\n", block):
-            (folder / name[1]).write_text(block, encoding="utf-8")
     code = "\n".join(blocks(page, "python"))
     if code:
         run([sys.executable, "-"], folder, stdin=code)

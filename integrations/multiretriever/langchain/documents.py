@@ -7,8 +7,8 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.hits import Hit
+from multiretriever.core.registry import element_type
 
 
 def to_document(hit: Hit) -> Document:

@@ -8,10 +8,10 @@ from typing import cast
 
 from langchain_core.embeddings import Embeddings
 
-from multiretriever.core.element_types import element_type as type_of
 from multiretriever.core.encoders import Encoder, fit_prompt, load_encoder
 from multiretriever.core.prompts import make_prompt
 from multiretriever.core.query import check_context
+from multiretriever.core.registry import element_type as type_of
 from multiretriever.core.retriever import Context
 
 

@@ -9,10 +9,10 @@ import pydantic
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.hits import Grounding
 from multiretriever.core.query import check_k
+from multiretriever.core.registry import element_type
 from multiretriever.langchain.documents import to_document
 from multiretriever.langchain.options import SearchFields
 

@@ -14,10 +14,10 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from typing_extensions import Self
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import element_type as type_of
 from multiretriever.core.encoders import Encoder
 from multiretriever.core.index import DEFAULT_NAME, Index
 from multiretriever.core.query import check_k
+from multiretriever.core.registry import element_type as type_of
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.langchain.documents import to_document
 from multiretriever.langchain.options import OPTIONS, SearchFields, check_table, fault_of, one_each, within_table

@@ -13,8 +13,8 @@ from langchain_core.tools import BaseTool, StructuredTool, create_retriever_tool
 from langchain_core.utils.function_calling import convert_to_openai_function
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import element_type as type_of
 from multiretriever.core.errors import CatalogError, ParameterError, Problem
+from multiretriever.core.registry import element_type as type_of
 from multiretriever.core.sources import ToolSource
 from multiretriever.langchain.grounding import GroundingOutput, GroundingRunnable
 from multiretriever.langchain.retrievers import ElementRetriever

@@ -10,11 +10,11 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
-from multiretriever.core.element_types import element_type as registered_type
 from multiretriever.core.encoders import Encoder, Vectors, fit_prompt, load_encoder
 from multiretriever.core.errors import EncoderMismatchError
 from multiretriever.core.prompts import make_prompt
 from multiretriever.core.query import QueryContext, check_context
+from multiretriever.core.registry import element_type as registered_type
 
 # The encoder makes batches of its own; this is the largest that LlamaIndex hands over in one call.
 _BATCH = 2048

@@ -7,8 +7,8 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.errors import ParameterError
+from multiretriever.core.registry import element_type
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.llama_index.base import IndexRetriever
 from multiretriever.llama_index.nodes import to_node

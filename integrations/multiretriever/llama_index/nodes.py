@@ -8,8 +8,8 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.hits import Hit
+from multiretriever.core.registry import element_type
 
 # How a hit was found is nothing that a chat model needs to read; label and description stand in the text already.
 _NOT_FOR_LLM = ("rank", "mode", "label", "description")

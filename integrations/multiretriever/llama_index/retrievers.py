@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from multiretriever.core.element_types import element_type as registered_type
 from multiretriever.core.encoders import Vectors, fit_prompt, unit_vectors
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.filters import Where
 from multiretriever.core.query import Mode, check_context, check_k
+from multiretriever.core.registry import element_type as registered_type
 from multiretriever.core.retriever import Context, MultiRetriever
 from multiretriever.llama_index.base import IndexRetriever
 from multiretriever.llama_index.nodes import to_node

@@ -11,11 +11,11 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, Qu
 from llama_index.core.tools import BaseTool, RetrieverTool, ToolMetadata, ToolOutput
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import element_type
 from multiretriever.core.encoders import Encoder
 from multiretriever.core.errors import CatalogError, ParameterError, Problem
 from multiretriever.core.index import Index
 from multiretriever.core.query import Mode, check_k, check_mode
+from multiretriever.core.registry import element_type
 from multiretriever.core.retriever import DEFAULT_MODE, MultiRetriever
 from multiretriever.core.sources import ToolSource
 from multiretriever.llama_index.base import IndexRetriever

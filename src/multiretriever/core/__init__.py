@@ -1,14 +1,6 @@
 """Elements, catalogs, encoders, the index and the retriever; free of any framework and of torch."""
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import (
-    ElementType,
-    element_type,
-    element_types,
-    natural_text,
-    register_element_type,
-    unregister_element_type,
-)
 from multiretriever.core.elements import CatalogItem, Element, Field, Step, StepInput, Table, Workflow
 from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
 from multiretriever.core.errors import (
@@ -40,6 +32,14 @@ from multiretriever.core.hits import Grounding, Hit
 from multiretriever.core.index import Index
 from multiretriever.core.instructions import InstructionSet, Template
 from multiretriever.core.query import Mode, QueryContext
+from multiretriever.core.registry import (
+    ElementType,
+    element_type,
+    element_types,
+    natural_text,
+    register_element_type,
+    unregister_element_type,
+)
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.core.sync import SyncReport
 

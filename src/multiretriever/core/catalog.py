@@ -41,9 +41,21 @@ class Catalog:
         check_references(items, records, log, refused)
         if log.problems:
             raise CatalogError(log.in_order())
+        self._name_tables()
         self._name_fields()
 
+    def _name_tables(self) -> None:
+        """Writes the names of tables where fields and other tables give their ids, so that filters need to know names alone."""
+        for kind, attribute in (("field", "table"), ("table", "extends")):
+            elements = self._by_type.get(kind, {})
+            for item in elements.values():
+                given = getattr(item, attribute)
+                found = self._tables.find(given, item.scope) if given else ()
+                if found and found[0].name != given:
+                    elements[item.id] = item.model_copy(update={attribute: found[0].name})
+
     def _name_fields(self) -> None:
+        """Tells each table the titles of its fields, which say much of what it is about."""
         titles: dict[str, list[str]] = {}
         for field in self.of("field"):
             for owner in self._tables.find(field.table, field.scope):

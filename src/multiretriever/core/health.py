@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from multiretriever.core.element_types import element_type, element_types
 from multiretriever.core.errors import MultiRetrieverError, ServerUnavailableError
 from multiretriever.core.index import Index
+from multiretriever.core.registry import element_type, element_types
 from multiretriever.core.rows import make_row
 
 _SAMPLE = 64

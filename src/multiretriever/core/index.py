@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import element_type
 from multiretriever.core.elements import Element
 from multiretriever.core.encoders import Encoder, Vectors, load_encoder
 from multiretriever.core.errors import ElementTypeError, EncoderMismatchError, IndexNotFoundError, ParameterError
 from multiretriever.core.filters import chroma_where
 from multiretriever.core.lexical import LexicalIndex
 from multiretriever.core.manifest import Manifest, TypeEntry, read_manifest
+from multiretriever.core.registry import element_type
 from multiretriever.core.rows import ELEMENT_KEY, restore
 from multiretriever.core.store import DEFAULT_TIMEOUT, READ_BATCH, Store, open_store
 from multiretriever.core.sync import SyncReport, sync_catalog

@@ -45,7 +45,7 @@ class Manifest(pydantic.BaseModel):
         updated: When the last sync ended (ISO 8601, UTC).
         complete: False while a sync runs, or after one was interrupted.
         types: What it holds, by element type.
-        extends: Name of the table that a table extends, by its own name.
+        extends: Names of the tables that tables of a name extend; several where scopes have tables of one name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,15 +58,17 @@ class Manifest(pydantic.BaseModel):
     updated: str = ""
     complete: bool = True
     types: dict[str, TypeEntry] = {}
-    extends: dict[str, str] = {}
+    extends: dict[str, tuple[str, ...]] = {}
 
     def lineage(self, table: str) -> tuple[str, ...]:
         """Returns the name of a table and of those that it extends, directly or by others."""
         names: dict[str, None] = {}
-        current: str | None = table
-        while current is not None and current not in names:
-            names[current] = None
-            current = self.extends.get(current)
+        rest = [table]
+        while rest:
+            current = rest.pop(0)
+            if current not in names:
+                names[current] = None
+                rest += self.extends.get(current, ())
         return tuple(names)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multiretriever.core.element_types import element_type, element_types
 from multiretriever.core.instructions import InstructionSet, Prompt
 from multiretriever.core.query import QueryContext, check_context, check_query
+from multiretriever.core.registry import element_type, element_types
 
 
 def make_prompt(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.encoders import Encoder, Vectors, fit_prompt, unit_vectors
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.filters import Where, check_where
@@ -19,6 +18,7 @@ from multiretriever.core.instructions import InstructionSet, Prompt
 from multiretriever.core.prompts import make_prompt
 from multiretriever.core.query import Mode, QueryContext, check_context, check_k, check_mode, check_query
 from multiretriever.core.ranking import DENSE_WEIGHT, Search, rank
+from multiretriever.core.registry import element_type
 
 DEFAULT_MODE: Mode = "hybrid"
 Context = QueryContext | Mapping[str, Any] | None

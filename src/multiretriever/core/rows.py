@@ -10,9 +10,9 @@ from typing import Any
 
 import pydantic
 
-from multiretriever.core.element_types import ElementType
 from multiretriever.core.elements import Element, Scalar
 from multiretriever.core.errors import IndexDamagedError
+from multiretriever.core.registry import ElementType
 
 ELEMENT_KEY = "_element"
 TEXT_HASH_KEY = "_text_hash"

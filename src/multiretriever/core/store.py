@@ -200,8 +200,15 @@ def _settings() -> Any:
 def _open_memory() -> Store:
     import chromadb
 
+    try:
+        # Settings of our own would clash with the in-memory clients that others open by default, such as langchain-chroma.
+        client = chromadb.EphemeralClient()
+    except ValueError as error:
+        raise StoreError(
+            f"this process has an in-memory Chroma client with settings of its own ({error}); give this index a folder"
+        ) from error
     # All in-memory clients of a process share their collections.
-    return Store(chromadb.EphemeralClient(settings=_settings()), "memory", prefix=f"m{uuid.uuid4().hex[:12]}-")
+    return Store(client, "memory", prefix=f"m{uuid.uuid4().hex[:12]}-")
 
 
 def _open_folder(path: Path, create: bool) -> Store:

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.element_types import element_type
 from multiretriever.core.encoders import Encoder, make_fingerprint, unit_vectors
 from multiretriever.core.errors import ParameterError, ShrunkenCatalogError
 from multiretriever.core.manifest import Manifest, TypeEntry, collection_name, write_manifest
+from multiretriever.core.registry import element_type
 from multiretriever.core.rows import TEXT_HASH_KEY, Row, filter_names, make_row
 from multiretriever.core.store import READ_BATCH, WRITE_BATCH, Store
 
@@ -123,8 +123,16 @@ def _plan(name: str, encoder: Encoder, catalog: Catalog, rows: Mapping[str, Sequ
         revision=(old.revision if old else 0) + 1,
         updated=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         types=types,
-        extends={table.name: table.extends for table in catalog.of("table") if table.extends},
+        extends=_parents(catalog),
     )
+
+
+def _parents(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    parents: dict[str, tuple[str, ...]] = {}
+    for table in catalog.of("table"):
+        if table.extends:
+            parents[table.name] = tuple(dict.fromkeys((*parents.get(table.name, ()), table.extends)))
+    return parents
 
 
 def _drop_stale(store: Store, name: str, manifest: Manifest) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pydantic
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.elements import Element, Field, Table
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.problems import field_path, problems_of
 from multiretriever.core.records import Path, ProblemLog, Record
+from multiretriever.core.registry import element_type
 from multiretriever.core.scalars import PlainScalar, resolve_scalar, resolve_scalars
 
 # "desciption" is a slip of "description"; "category" is data of the user's own.

@@ -1,7 +1,7 @@
 import pytest
 
-from multiretriever.core.element_types import ElementType, register_element_type, unregister_element_type
 from multiretriever.core.elements import Element
+from multiretriever.core.registry import ElementType, register_element_type, unregister_element_type
 from multiretriever.core.sources import CsvSource
 
 

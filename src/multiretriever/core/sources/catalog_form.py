@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from multiretriever.core.element_types import element_type, element_types
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.records import Path, ProblemLog, Record
+from multiretriever.core.registry import element_type, element_types
 from multiretriever.core.sources.json_text import Located
 from multiretriever.core.validation import is_null
 

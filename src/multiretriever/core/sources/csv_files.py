@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from multiretriever.core.element_types import ElementType, element_type
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.records import Path as ValuePath
 from multiretriever.core.records import ProblemLog, Record
+from multiretriever.core.registry import ElementType, element_type
 from multiretriever.core.sources.csv_cells import cell_value, read_rows
 from multiretriever.core.sources.files import list_folder, text_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from multiretriever.core.element_types import element_type
 from multiretriever.core.errors import ElementTypeError, Problem
 from multiretriever.core.records import ProblemLog, Record
+from multiretriever.core.registry import element_type
 from multiretriever.core.sources.catalog_form import name_of
 from multiretriever.core.sources.files import list_folder, text_of
 from multiretriever.core.sources.json_files import JsonSource

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from multiretriever.core.element_types import element_type, element_types
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.records import ProblemLog, Record
+from multiretriever.core.registry import element_type, element_types
 from multiretriever.core.sources.catalog_form import catalog_records, name_of, record_at
 from multiretriever.core.sources.files import text_of
 from multiretriever.core.sources.json_text import Located, parse_json
