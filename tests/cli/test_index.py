@@ -120,6 +120,8 @@ def test_interrupted_sync_is_continued_by_the_same_command(run, environment):
     process = subprocess.Popen(
         [sys.executable, "-m", "multiretriever", "index", "catalog.yaml"],
         env={**environment, "MULTIRETRIEVER_PLUGINS": "slow_plugin"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A test run in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 60
     while not Path("started").exists():

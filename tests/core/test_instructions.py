@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import yaml
 
@@ -79,9 +81,22 @@ def test_text_of_users_is_never_formatted(text):
 def test_the_context_stands_as_yaml_lines_and_the_query_last():
     context = QueryContext.model_validate({"scope": "core", "type": "action", "table": "incident", "priority": 1, "flow": FLOW})
     prompt = DEFAULT.prompt("update\nthe record", "step", context)
-    assert list(yaml.safe_load(prompt.body)) == ["scope", "type", "table", "priority", "flow", "requirement"]
-    assert prompt.body.endswith("requirement: |-\n  update\n  the record")
+    key = next(template for template in DEFAULT.templates if template.id == prompt.template).query_key
+    assert list(yaml.safe_load(prompt.body)) == ["scope", "type", "table", "priority", "flow", key]
+    assert prompt.body.endswith(f"{key}: |-\n  update\n  the record")
     assert Flow.model_validate(yaml.safe_load(prompt.body)["flow"]) == Flow.model_validate(FLOW)
+
+
+@pytest.mark.parametrize("element_type", ["step", "table", "field", "catalog_item", "workflow", "form"])
+def test_nothing_that_was_given_is_left_out(element_type):
+    given = {"scope": "core", "type": "action", "table": "incident", "requirement": "all of it", "flow": FLOW}
+    for size in range(len(given) + 1):
+        for names in itertools.combinations(given, size):
+            context = {name: given[name] for name in names}
+            written = yaml.safe_load(DEFAULT.prompt("the query", element_type, QueryContext.model_validate(context)).body)
+            assert list(written.values())[-1] == "the query"
+            assert len(written) == len(context) + 1
+            assert {name: written[name] for name in names if name != "flow"} == {k: v for k, v in context.items() if k != "flow"}
 
 
 def test_one_line_is_the_form_of_the_paper():

@@ -183,7 +183,11 @@ def test_a_server_that_is_down(create, encoder):
 def hung_server():
     """Accepts and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Were a client to wait for ever, it would be let go, and the test fail.
+        rescue = threading.Timer(PATIENCE / 2, listener.close)
+        rescue.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        rescue.cancel()
 
 
 @contextlib.contextmanager
@@ -276,7 +280,7 @@ def test_bad_timeouts(timeout, encoder):
 
 def test_a_server_that_stops_and_dies_between_queries(tmp_path, encoder):
     with chroma_server(tmp_path) as own:
-        index = Index.open(own.url, encoder=encoder, create=True, timeout=2)
+        index = Index.open(own.url, encoder=encoder, create=True, timeout=1)
         index.sync(small_catalog())
         retriever = MultiRetriever(index)
         assert retriever.retrieve("send a message", "step")

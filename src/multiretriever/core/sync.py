@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import Any, Protocol
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.encoders import Encoder, make_fingerprint, unit_vectors
@@ -143,17 +141,38 @@ def _drop_stale(store: Store, name: str, manifest: Manifest) -> None:
             store.drop(other)
 
 
-def _progress(shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), disable=not shown, transient=True,
-    )  # fmt: skip
+class _Bar(Protocol):
+    def add_task(self, description: str, *, total: int) -> Any: ...
+
+    def advance(self, task_id: Any, advance: float) -> None: ...
+
+
+class _NoBar:
+    def add_task(self, description: str, *, total: int) -> None:
+        pass
+
+    def advance(self, task_id: Any, advance: float) -> None:
+        pass
+
+
+@contextmanager
+def _progress(shown: bool) -> Iterator[_Bar]:
+    if not shown:
+        yield _NoBar()
+        return
+    # Readers of an index never need it, and it takes as long to import as the rest of this portion.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar
 
 
 class _TypeSync:
     """The sync of one collection."""
 
-    def __init__(self, store: Store, collection: str, encoder: Encoder, bar: Progress, task: TaskID) -> None:
+    def __init__(self, store: Store, collection: str, encoder: Encoder, bar: _Bar, task: Any) -> None:
         self._store = store
         self._collection = store.collection(collection, create=True)
         self._encoder = encoder
