@@ -1,7 +1,6 @@
 import json
 import shutil
 import socket
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,9 @@ from multiretriever.core import (
     element_type,
     load_encoder,
 )
+from multiretriever.core.bundled import DEFAULT_MODEL as SHIPPED
 from multiretriever.core.encoders import Encoder, Windowed, make_fingerprint, unit_vectors
 
-SHIPPED = Path(str(resources.files("multiretriever") / "models" / "all-minilm-l6-v2"))
 WORDS = "create update delete look up record user table incident email send approve the a of in channel".split()
 
 

@@ -26,6 +26,8 @@ from multiretriever.core import (
 from multiretriever.core.store import _settings
 from processes import PATIENCE, run_python, start_python
 
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="links, forks and permissions of POSIX")
+
 # Opens, reads and queries each folder, and tells what came of it: a line each.
 USE = """
 import json, sys
@@ -98,6 +100,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(folder):
     Index.open(folder, encoder=WordEncoder()).close()
 
 
+@needs_posix
 def test_one_process_shares_a_folder_whatever_it_is_called(folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
     (folder.parent / "link").symlink_to(folder)
@@ -120,6 +123,7 @@ def test_another_thread_may_close(folder):
     assert use(folder)[0] == "ok"
 
 
+@needs_posix
 def test_a_forked_process_is_told_to_open_anew_and_leaves_the_lock_alone(folder):
     code = """
 import os, sys
@@ -337,6 +341,7 @@ print(json.dumps(found))
 """
 
 
+@needs_posix
 def test_folders_that_may_not_be_written_or_read():
     # Not below tmp_path, which other users may not enter.
     with tempfile.TemporaryDirectory() as place:

@@ -1,6 +1,7 @@
 """A sync can be killed at any time; the next one ends where a clean one ends."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from encoders import WordEncoder
 from multiretriever.core import Catalog, EncoderMismatchError, Index, IndexNotFoundError, MultiRetriever, Table
 from multiretriever.core.health import verify_index
 from processes import PATIENCE, run_python, start_python
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with SIGKILL")
 
 # More than 1,000, from which on Chroma writes vectors to files; five batches of the encoder.
 COUNT = 1_100

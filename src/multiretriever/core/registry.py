@@ -134,8 +134,11 @@ def register_element_type(kind: ElementType, *, replace: bool = False) -> Elemen
 
 def unregister_element_type(name: str) -> None:
     """Forgets a type that was registered; a built-in type gets its own definition back."""
-    _registry.pop(name, None)
-    _registry.update({kind.name: kind for kind in BUILT_IN if kind.name == name})
+    built_in = next((kind for kind in BUILT_IN if kind.name == name), None)
+    if built_in is not None:
+        _registry[name] = built_in
+    else:
+        _registry.pop(name, None)
 
 
 def element_type(name: str) -> ElementType:
