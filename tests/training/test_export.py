@@ -137,10 +137,12 @@ def test_files_and_description(checkpoint, exported):
 def test_weights_are_eight_bits_in_one_file(exported):
     model = onnx.load(exported.folder / "model.onnx", load_external_data=False)
     kinds = {item.name: item.data_type for item in model.graph.initializer if len(item.dims) > 1}
-    floats = [name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT and not name.endswith(".scale")]
+    floats = [name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT and "scale" not in name]
     assert all("position_embeddings" in name or "token_type_embeddings" in name for name in floats)
-    assert sum(kind == onnx.TensorProto.INT8 for kind in kinds.values()) == 2 * 6 + 1
-    assert {item.domain for item in model.opset_import} == {""}
+    # The word embeddings, and the blocks of six products in each of two layers.
+    assert sum(kind == onnx.TensorProto.INT8 for kind in kinds.values()) == 1
+    assert sum(node.op_type == "MatMulNBits" for node in model.graph.node) == 2 * 6
+    assert {item.domain for item in model.opset_import} == {"", "com.microsoft"}
 
 
 @pytest.mark.parametrize(
