@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Annotated
 
@@ -82,4 +83,6 @@ add(verify, "multiretriever verify", "multiretriever verify --index ./my-index -
 
 def main() -> None:
     """Runs the command line."""
+    # Imports make very many objects and hardly any garbage, and the collector would look through them again and again.
+    gc.set_threshold(50_000)
     app(prog_name=PROGRAM)

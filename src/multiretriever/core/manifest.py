@@ -10,6 +10,7 @@ import pydantic
 from pydantic import ConfigDict
 
 from multiretriever.core.errors import IndexDamagedError, IndexNotFoundError
+from multiretriever.core.problems import problems_of
 from multiretriever.core.store import Store
 
 FORMAT = 1
@@ -94,8 +95,9 @@ def read_manifest(store: Store, name: str) -> Manifest | None:
     try:
         manifest = Manifest.model_validate_json(documents[0])
     except pydantic.ValidationError as error:
+        first = problems_of(error, source="manifest")[0]
         raise IndexDamagedError(
-            f"the manifest of the index at {store.location} cannot be read: {error}; build it again"
+            f"the manifest of the index at {store.location} was damaged, or written by another version ({first}); build it again"
         ) from error
     if manifest.format != FORMAT:
         raise IndexDamagedError(
