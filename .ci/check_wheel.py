@@ -31,7 +31,7 @@ def check_search() -> str:
 
     slack = [item for item in Catalog.from_path(IT_SERVICE).of("step") if item.scope in ("slack", "okta")]
     with tempfile.TemporaryDirectory() as folder, Index.from_catalog(Catalog(slack), f"{folder}/index") as index:
-        return MultiRetriever(index).retrieve("write to a channel", "step", k=1)[0].id
+        return MultiRetriever(index).retrieve("post a message in a channel", "step", k=1)[0].id
 
 
 def main() -> None:
