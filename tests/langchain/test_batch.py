@@ -41,13 +41,16 @@ async def test_one_run_for_each_query(core, recorder, run_batch):
     retriever = StepRetriever(retriever=core, k=1, tags=["own"])
     configs = [{"callbacks": [recorder], "run_name": f"run {n}", "tags": [str(n)], "metadata": {"n": n}} for n in range(3)]
     await run_batch(retriever, QUERIES, config=configs)
-    assert [start["query"] for start in recorder.starts] == QUERIES
-    assert [start["name"] for start in recorder.starts] == ["run 0", "run 1", "run 2"]
-    assert [set(start["tags"]) for start in recorder.starts] == [{"own", "0"}, {"own", "1"}, {"own", "2"}]
-    assert [start["metadata"]["n"] for start in recorder.starts] == [0, 1, 2]
-    assert recorder.starts[0]["metadata"]["ls_embedding_model"] == "words"
-    assert [end["ids"] for end in recorder.ends] == [[best] for best in BEST]
-    assert [end["run_id"] for end in recorder.ends] == [start["run_id"] for start in recorder.starts]
+    # Asynchronous callbacks come in no certain order: each start is put in its place, and each end found by its run.
+    starts = sorted(recorder.starts, key=lambda start: start["metadata"]["n"])
+    assert [start["query"] for start in starts] == QUERIES
+    assert [start["name"] for start in starts] == ["run 0", "run 1", "run 2"]
+    assert [set(start["tags"]) for start in starts] == [{"own", "0"}, {"own", "1"}, {"own", "2"}]
+    assert [start["metadata"]["n"] for start in starts] == [0, 1, 2]
+    assert starts[0]["metadata"]["ls_embedding_model"] == "words"
+    ends = {end["run_id"]: end["ids"] for end in recorder.ends}
+    assert [ends[start["run_id"]] for start in starts] == [[best] for best in BEST]
+    assert len(recorder.ends) == len(BEST)
 
 
 async def test_run_id_of_the_config(core, recorder, run_batch):
