@@ -98,6 +98,18 @@ class FlowError(ProblemsError):
     subject = "flow"
 
 
+class DatasetError(ProblemsError):
+    """The queries, flows or settings of a dataset were refused."""
+
+    subject = "dataset"
+
+
+class LeakageError(ProblemsError):
+    """An evaluated query stands word for word in a document that is searched."""
+
+    subject = "evaluation"
+
+
 class EncoderError(MultiRetrieverError):
     """An encoder could not be loaded or gave vectors that cannot be used."""
 

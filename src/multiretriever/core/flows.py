@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic import ConfigDict
@@ -72,11 +72,13 @@ class Trigger(_Called):
         annotation: When the flow starts, in words.
         definition: Id of the catalog's step of kind ``trigger``; None while it is not known.
         inputs: Values given to it, by the name of the input.
+        paraphrases: Other people's annotations for the same.
     """
 
     annotation: Text = ""
     definition: Text | None = None
     inputs: dict[str, Any] = pydantic.Field(default_factory=dict)
+    paraphrases: tuple[Text, ...] = ()
 
 
 class FlowStep(_Called):
@@ -88,6 +90,7 @@ class FlowStep(_Called):
         order: Its place in the flow, from 1.
         block: Order of the step (for each, if, ...) whose block it stands in; 0 at the top level.
         inputs: Values given to it, by the name of the input.
+        paraphrases: Other people's annotations for the same.
     """
 
     annotation: Text = ""
@@ -95,6 +98,10 @@ class FlowStep(_Called):
     order: int = pydantic.Field(ge=1)
     block: int = pydantic.Field(default=0, ge=0)
     inputs: dict[str, Any] = pydantic.Field(default_factory=dict)
+    paraphrases: tuple[Text, ...] = ()
+
+
+_CalledT = TypeVar("_CalledT", Trigger, FlowStep)
 
 
 class Flow(_FlowPart):
@@ -104,7 +111,9 @@ class Flow(_FlowPart):
         name: Name as the system knows it.
         label: Name as people read it.
         scope: Namespace that it belongs to.
+        description: What it does, in the words of whoever stored it.
         requirement: What somebody asked for, in words.
+        paraphrases: The same requirement in the words of others.
         trigger: What starts it; None while it is not known.
         steps: Its steps, by ascending order.
     """
@@ -112,7 +121,9 @@ class Flow(_FlowPart):
     name: Text = ""
     label: Text = ""
     scope: Text = ""
+    description: Text = ""
     requirement: Text = ""
+    paraphrases: tuple[Text, ...] = ()
     trigger: Trigger | None = None
     steps: tuple[FlowStep, ...] = ()
 
@@ -163,8 +174,17 @@ class Flow(_FlowPart):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def so_far(self, order: int) -> Flow:
-        """Returns the flow up to and without the step of the given order: what is known before that step is chosen."""
-        return self.model_copy(update={"steps": tuple(step for step in self.steps if step.order < order)})
+        """Returns the flow up to and without the step of the given order: what is known before that step is chosen.
+
+        The description and other people's wordings are not: they are written when a flow is done.
+        """
+        before = tuple(_without_paraphrases(step) for step in self.steps if step.order < order)
+        trigger = None if self.trigger is None else _without_paraphrases(self.trigger)
+        return self.model_copy(update={"steps": before, "trigger": trigger, "description": "", "paraphrases": ()})
+
+
+def _without_paraphrases(part: _CalledT) -> _CalledT:
+    return part.model_copy(update={"paraphrases": ()}) if part.paraphrases else part
 
 
 def parse_flows(text: str, *, source: str = "<text>") -> list[Flow]:

@@ -7,14 +7,14 @@ Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189, section 4
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.conditions import parse_conditions
 from multiretriever.core.elements import Step, Table
 from multiretriever.core.flows import Flow, FlowStep, Trigger
+from multiretriever.core.usage import fields_named, tables_named
 
 Kind = Literal["trigger", "step", "input", "missing input", "table", "field"]
 _NEAREST = 3
@@ -126,36 +126,18 @@ class _Checker:
                 self.findings.append(Finding("missing input", item.name, where))
 
     def _tables(self, called: FlowStep | Trigger, step: Step, where: str) -> None:
-        types = {item.name: item.type for item in step.inputs}
-        tables = [called.inputs.get(name) for name, kind in types.items() if kind == "table"]
         found: Table | None = None
-        for name in tables:
-            if isinstance(name, str) and name and not _at_run_time(name):
-                self.tables += 1
-                found = next(iter(self._catalog.find("table", name)), None)
-                if found is None:
-                    self._add("table", name, where, (item.name for item in self._catalog.of("table")))
+        for name in tables_named(called, step):
+            self.tables += 1
+            found = next(iter(self._catalog.find("table", name)), None)
+            if found is None:
+                self._add("table", name, where, (item.name for item in self._catalog.of("table")))
         if found is not None:
             known = [field.name for field in self._catalog.fields_of(found)]
-            for name in _fields_named(called.inputs, types, known):
+            for name in fields_named(called, step, known):
                 if name not in known:
                     self._add("field", name, where, known)
 
     def _add(self, kind: Kind, name: str, where: str, known: Iterable[str]) -> None:
         near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=_NEAREST, cutoff=0.5)
         self.findings.append(Finding(kind, name, where, tuple(near)))
-
-
-def _fields_named(inputs: dict[str, Any], types: dict[str, str], known: list[str]) -> Iterator[str]:
-    for name, value in inputs.items():
-        kind = types.get(name)
-        if kind == "values" and isinstance(value, dict):
-            yield from value
-        elif kind == "conditions" and isinstance(value, str) and not _at_run_time(value):
-            yield from (item.field for item in parse_conditions(value, known))
-        elif kind == "field" and isinstance(value, str) and value and not _at_run_time(value):
-            yield value
-
-
-def _at_run_time(value: str) -> bool:
-    return value.startswith("{{")

@@ -101,7 +101,7 @@ def _flow_record(document: Document, prefix: ValuePath, value: Any, path: Path, 
         return None
     if len(log.problems) > before:
         return None
-    values: dict[str, Any] = {"label": flow.label, "scope": flow.scope, "description": "", "flow": flow}
+    values: dict[str, Any] = {"label": flow.label, "scope": flow.scope, "description": flow.description, "flow": flow}
     if "name" in value:
         values["name"] = flow.name
     return Record("workflow", values, str(path), line)
