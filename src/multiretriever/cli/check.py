@@ -1,0 +1,46 @@
+"""``multiretriever check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from multiretriever.cli import options
+from multiretriever.cli.output import clean, show_json, write
+
+Datasets = Annotated[
+    list[Path],
+    typer.Argument(metavar="DATASET", help="Dataset folders, or catalogs with flows among them: files or folders."),
+]
+Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Only the flows and queries of this split.")]
+
+
+def check(
+    datasets: Datasets,
+    split: Split = None,
+    plugin: options.Plugins = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Check the flows and written queries of datasets against their catalogs.
+
+    Every definition, input, table and field must exist, blocks and orders must be right, and every answer of a query must be in
+    the catalog. What is wrong is listed, and the exit code is then 1.
+    """
+    from multiretriever.cli.plugins import load_plugins
+    from multiretriever.core.datasets import Dataset, check_dataset
+
+    load_plugins(plugin)
+    found = {}
+    for path in datasets:
+        dataset = Dataset.from_path(path)
+        found[str(path)] = list(check_dataset(dataset, split))
+    if as_json:
+        show_json({"ok": not any(found.values()), "problems": found})
+    else:
+        lines = [f"{path}: {problem}" for path, problems in found.items() for problem in problems]
+        write("\n".join(map(clean, lines or [f"{path} is sound" for path in found])))
+    if any(found.values()):
+        raise typer.Exit(1)
