@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATASETS ?=
+DOMAINS := $(addprefix data/,customer_service education facilities field_service finance healthcare hr legal procurement security_operations)
 
-.PHONY: demo test fix lint docs bench model constraints clean
+.PHONY: demo test fix lint docs bench pairs evaluate model constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/multiretriever demo
@@ -33,6 +34,14 @@ bench: $(VENV)/.bench
 ifneq ($(DATASETS),)
 	$(BIN)/python benchmarks/quality.py $(DATASETS) --output benchmarks/results/quality.json
 endif
+
+# Training pairs of the IT domain (and of DATASETS), with the tables of what they and the evaluation data hold.
+pairs: $(VENV)/.dev
+	$(BIN)/multiretriever pairs data/it_service $(DATASETS) --output build/pairs.parquet $(addprefix --evaluation ,$(DOMAINS))
+
+# BM25, the shipped encoder and both together on the ten domains, the IT domain's dev split, the translations (and DATASETS).
+evaluate: $(VENV)/.dev
+	$(BIN)/multiretriever evaluate $(DOMAINS) data/it_service@dev data/it_service@translations $(DATASETS) --paper --output build/evaluation
 
 # The shipped encoder, made again from its base weights.
 model: $(VENV)/.dev

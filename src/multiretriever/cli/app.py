@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from multiretriever.cli import options
+from multiretriever.cli.check import check
 from multiretriever.cli.command import Command, epilog
 from multiretriever.cli.demo import demo
+from multiretriever.cli.evaluate import evaluate
 from multiretriever.cli.ground import ground
 from multiretriever.cli.index import index
 from multiretriever.cli.output import write
+from multiretriever.cli.pairs import pairs
 from multiretriever.cli.search import search
 from multiretriever.cli.status import status
 from multiretriever.cli.verify import verify
@@ -78,7 +81,18 @@ add(
 )
 add(status, "multiretriever status", "multiretriever status --index ./my-index --json")
 add(demo, "multiretriever demo", 'multiretriever demo "When a laptop is ordered, ask the manager for approval"')
+add(
+    evaluate,
+    "multiretriever evaluate my-dataset",
+    "multiretriever evaluate my-dataset more-data --split test --encoder shipped --encoder tuned=./checkpoint --output report",
+)
 add(verify, "multiretriever verify", "multiretriever verify --index ./my-index --json")
+add(
+    pairs,
+    "multiretriever pairs catalog_and_flows/ --output pairs.parquet",
+    "multiretriever pairs DATASET --output pairs.jsonl --mined-negatives 2 --seed 7",
+)
+add(check, "multiretriever check catalog_and_flows/", "multiretriever check DATASET --split train --json")
 
 
 def main() -> None:

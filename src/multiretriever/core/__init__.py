@@ -5,6 +5,7 @@ from multiretriever.core.elements import CatalogItem, Element, Field, Step, Step
 from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
 from multiretriever.core.errors import (
     CatalogError,
+    DatasetError,
     ElementTypeError,
     EncoderError,
     EncoderMismatchError,
@@ -15,6 +16,7 @@ from multiretriever.core.errors import (
     IndexLockedError,
     IndexNotFoundError,
     InstructionError,
+    LeakageError,
     LLMError,
     MissingDependencyError,
     MultiRetrieverError,
@@ -47,6 +49,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "CatalogItem",
+    "DatasetError",
     "Element",
     "ElementType",
     "ElementTypeError",
@@ -68,6 +71,7 @@ __all__ = [
     "InstructionError",
     "InstructionSet",
     "LLMError",
+    "LeakageError",
     "MissingDependencyError",
     "Mode",
     "MultiRetriever",

@@ -49,6 +49,12 @@ def test_splits_and_paths(folder):
     assert next(iter(dataset.stream("train"))).language == "fr"
     with pytest.raises(ParameterError, match=r"has no split 'test'; its splits are train, dev"):
         list(dataset.flows("test"))
+    dev = dataset.only("dev")
+    assert (dev.name, dev.splits, dev.catalog is dataset.catalog) == ("parts/dev", (), True)
+    assert ([flow.name for flow in dev.flows()], len(list(dev.given()))) == (["chase"], 4)
+    assert list(dataset.only("train").given()) == []
+    with pytest.raises(ParameterError, match="has no split 'test'"):
+        dataset.only("test")
 
 
 def test_flows_as_lines_are_read_one_by_one(folder):

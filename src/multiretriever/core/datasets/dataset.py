@@ -29,6 +29,7 @@ class Dataset:
         name: Name in reports.
         catalog: Its elements.
         settings: What ``dataset.yaml`` says.
+        folder: Folder that it was read from; None for one made of parts.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Dataset:
         self.name = name
         self.catalog = catalog
         self.settings = settings or DatasetSettings()
-        self._folder = folder
+        self.folder = folder
         self._flows = flows if isinstance(flows, Collection) else tuple(flows)
         self._queries = tuple(queries)
+        # The files of one split, where this is no more than that.
+        self._given_parts: dict[str, dict[str, list[Path]]] | None = None
 
     @classmethod
     def from_path(cls, *paths: str | Path, name: str | None = None) -> Dataset:
@@ -72,6 +75,25 @@ class Dataset:
         found = name or settings.name or folder.resolve().name
         return cls(Catalog.from_path(folder), name=found, settings=settings, folder=folder)
 
+    def only(self, split: str) -> Dataset:
+        """Returns one split as a dataset of its own, named ``name/split``, with the whole catalog.
+
+        Raises:
+            ParameterError: There is no such split.
+        """
+        self._check_split(split)
+        parts = {part: {"": paths} for part in ("flows", "queries") if (paths := self._paths(part, split))}
+        view = Dataset(
+            self.catalog,
+            name=f"{self.name}/{split}",
+            flows=self._flows,
+            queries=self._queries,
+            settings=self.settings,
+            folder=self.folder,
+        )
+        view._given_parts = {"flows": {}, "queries": {}, **parts}
+        return view
+
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of its splits; empty where it is not split."""
@@ -87,9 +109,7 @@ class Dataset:
         """
         self._check_split(split)
         yield from self._flows
-        for name, paths in self._parts("flows").items():
-            if split in (None, "", name):
-                yield from iter_flows(*paths)
+        yield from iter_flows(*self._paths("flows", split))
 
     def given(self, split: str | None = None) -> Iterator[Example]:
         """Gives the queries that somebody wrote down with their answers.
@@ -100,10 +120,8 @@ class Dataset:
         """
         self._check_split(split)
         yield from self._queries
-        for name, paths in self._parts("queries").items():
-            if split in (None, "", name):
-                for path in paths:
-                    yield from read_queries(path, language=self.settings.language)
+        for path in self._paths("queries", split):
+            yield from read_queries(path, language=self.settings.language)
 
     def stream(
         self,
@@ -152,7 +170,12 @@ class Dataset:
         yield from merged.values()
 
     def _parts(self, part: str) -> dict[str, list[Path]]:
-        return {} if self._folder is None else self.settings.parts(part, self._folder)
+        if self._given_parts is not None:
+            return self._given_parts[part]
+        return {} if self.folder is None else self.settings.parts(part, self.folder)
+
+    def _paths(self, part: str, split: str | None) -> list[Path]:
+        return [path for name, paths in self._parts(part).items() if split in (None, "", name) for path in paths]
 
     def _check_split(self, split: str | None) -> None:
         if split and split not in self.splits:
