@@ -147,6 +147,7 @@ def _write(
 
 
 def _report(reports: Sequence[DatasetReport], tested: Sequence[Dataset], output: Path, *, as_json: bool, quiet: bool) -> None:
+    from multiretriever.core import MissingDependencyError
     from multiretriever.core.datasets import summary_row
     from multiretriever.training.pairs.plot import plot_balance
     from multiretriever.training.pairs.report import by_type, to_markdown
@@ -157,7 +158,10 @@ def _report(reports: Sequence[DatasetReport], tested: Sequence[Dataset], output:
     parts = {"Training pairs by element type": totals, "Training pairs by kind of query": rows, "Evaluation data": sizes}
     text = "\n\n".join(f"## {title}\n\n{to_markdown(table)}" for title, table in parts.items() if table)
     output.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    plot_balance(reports, output.with_suffix(".png"))
+    try:
+        plot_balance(reports, output.with_suffix(".png"))
+    except MissingDependencyError as error:  # The pairs are written; a picture less is no reason to fail.
+        note(f"warning: no plot: {error}")
     if as_json:
         negatives = {report.name: dict(report.negatives) for report in reports}
         show_json({"output": str(output), "by_type": totals, "by_kind": rows, "negatives": negatives, "evaluation": sizes})

@@ -1,0 +1,1 @@
+"""Composes training flows for the IT domain out of hand-written phrase banks."""
