@@ -76,7 +76,9 @@ def to_markdown(rows: Sequence[dict[str, Any]]) -> str:
         return ""
     head = list(rows[0])
     numbers = [key for key in head if isinstance(rows[0][key], int)]
-    total = {key: f"{sum(row[key] for row in rows):,}" if key in numbers else "" for key in head}
+    # An element that answers several kinds of queries would be counted for each.
+    summed = [key for key in numbers if key != "answers" or "kind" not in head]
+    total = {key: f"{sum(row[key] for row in rows):,}" if key in summed else "" for key in head}
     total[head[0]] = "all"
     lines = ["| " + " | ".join(key.replace("_", " ") for key in head) + " |"]
     lines.append("|" + "|".join(" ---: " if key in numbers else " --- " for key in head) + "|")
