@@ -2,10 +2,11 @@ import json
 
 import pytest
 
-from multiretriever.core import Catalog, CatalogError, Flow, FlowError, ParameterError
+from multiretriever.core import Catalog, CatalogError, Flow, FlowError, InstructionSet, ParameterError
 from multiretriever.core.bundled import IT_SERVICE
 from multiretriever.core.datasets import Dataset, Example, check_dataset, summary_row
 from multiretriever.core.errors import DatasetError
+from multiretriever.core.prompts import make_prompt
 from small_dataset import CHASE, GREET, QUERIES, write_dataset, write_queries
 
 
@@ -114,12 +115,23 @@ def test_descriptions_become_queries_and_are_hidden(folder):
         hidden=("description",),
     )
     # The badge has no description.
-    assert [item.relevant for item in found] == [
-        ("shop.laptop",),
-        ("shop.screen",),
-        ("chat.post_message",),
-        ("chat.open_channel",),
+    assert [(item.kind, item.relevant) for item in found] == [
+        ("catalog_item.description", ("shop.laptop",)),
+        ("catalog_item.description.scope", ("shop.laptop",)),
+        ("catalog_item.description", ("shop.screen",)),
+        ("catalog_item.description.scope", ("shop.screen",)),
+        ("step.annotation", ("chat.post_message",)),
+        ("step.annotation", ("chat.open_channel",)),
     ]
+    assert [dict(item.context) for item in found[:2]] == [{}, {"scope": "shop"}]
+    assert len({item.id for item in found}) == len(found)
+
+
+def test_each_description_is_asked_with_its_own_template(folder):
+    dataset = Dataset.from_path(folder)
+    for item in dataset.stream(kinds=[], descriptions=["catalog_item", "step", "workflow", "field", "table"]):
+        prompt = make_prompt(item.query, item.element_type, item.context, instructions=InstructionSet.default())
+        assert prompt.template == item.kind
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_without_instructions(dataset):
 def test_every_kind_is_made_and_each_answer_is_a_pair(dataset):
     pairs, report = build(dataset, descriptions=("catalog_item",))
     kinds = {pair.kind for pair in pairs}
-    assert kinds == {*FLOW_KINDS, "given", "catalog_item.description"}
+    assert kinds == {*FLOW_KINDS, "given", "catalog_item.description", "catalog_item.description.scope"}
     positives = [pair.positive_id for pair in pairs if pair.query_id == "chase-1#step.requirement#0"]
     assert positives == [
         "core.daily",

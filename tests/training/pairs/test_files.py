@@ -82,8 +82,8 @@ def test_tables(builder):
         "pairs": 10,
     }
     totals = {row["element_type"]: row for row in by_type([builder.report])}
-    # Three items by description or written query; an element counts once, whatever the kinds of queries.
-    assert (totals["catalog_item"]["queries"], totals["catalog_item"]["answers"], totals["step"]["answers"]) == (3, 2, 7)
+    # Two descriptions, each with and without scope, and a written query; an element counts once, whatever the kinds.
+    assert (totals["catalog_item"]["queries"], totals["catalog_item"]["answers"], totals["step"]["answers"]) == (5, 2, 7)
     text = to_markdown([{"name": "a", "pairs": 1200}, {"name": "b", "pairs": 3}])
     assert text.splitlines() == ["| name | pairs |", "| --- | ---: |", "| a | 1,200 |", "| b | 3 |", "| all | 1,203 |"]
     assert to_markdown([]) == ""

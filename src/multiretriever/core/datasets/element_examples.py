@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.datasets.example import Example
+from multiretriever.core.elements import Element, Field
 from multiretriever.core.registry import element_type
 
 # What the query's text is taken for, by type; for other types it is a requirement.
@@ -16,6 +17,8 @@ _KINDS = {
     "workflow": "workflow.requirement",
     "field": "field.table.annotation",
 }
+# Kinds with a template that also tells the scope.
+_SCOPED = ("catalog_item.description", "any")
 
 
 def element_examples(catalog: Catalog, types: Iterable[str], *, language: str = "en") -> Iterator[Example]:
@@ -32,16 +35,25 @@ def element_examples(catalog: Catalog, types: Iterable[str], *, language: str = 
         for element in catalog.of(kind):
             if not element.description:
                 continue
-            context = {"table": element.table} if kind == "field" else {}
-            if kind in ("step", "table", "field"):
-                context["text"] = "annotation"
-            yield Example(
-                id=f"{element.id}#description",
-                element_type=kind,
-                query=element.description,
-                relevant=(element.id,),
-                context=context,
-                kind=_KINDS.get(kind, "any"),
-                language=language,
-                hidden=("description",),
-            )
+            for made, context in _ways(element):
+                yield Example(
+                    id=f"{element.id}#{'description.scope' if 'scope' in context else 'description'}",
+                    element_type=kind,
+                    query=element.description,
+                    relevant=(element.id,),
+                    context=context,
+                    kind=made,
+                    language=language,
+                    hidden=("description",),
+                )
+
+
+def _ways(element: Element) -> Iterator[tuple[str, dict[str, str]]]:
+    """Gives the kinds of queries that a description makes, each with its context."""
+    made = _KINDS.get(element.element_type, "any")
+    if isinstance(element, Field):
+        yield made, {"table": element.table, "text": "annotation"}
+        return
+    yield made, {"text": "annotation"} if made.endswith("annotation") else {}
+    if made in _SCOPED and element.scope:
+        yield f"{made}.scope", {"scope": element.scope}
