@@ -20,8 +20,9 @@ _OUTPUT = re.compile(r"\{\{(\d+)\.")
 def check_dataset(dataset: Dataset, split: str | None = None) -> Iterator[str]:
     """Gives everything that is wrong in the flows and written queries of a dataset, in a line each.
 
-    Checked are names (see ``check_flow``), that a block is opened by a step of kind ``logic`` and is not empty, that an else
-    follows its if, that no step uses the output of a later one, and that every answer of a written query is in the catalog.
+    Checked are names (see ``check_flow``), that triggers and steps have annotations, that a block is opened by a step of kind
+    ``logic``, that an else follows its if, that no step uses the output of a later one, and that every answer of a written query
+    is in the catalog.
 
     Raises:
         DatasetError, FlowError: A file is not valid.
