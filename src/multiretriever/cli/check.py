@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,15 +9,11 @@ import typer
 from multiretriever.cli import options
 from multiretriever.cli.output import clean, show_json, write
 
-Datasets = Annotated[
-    list[Path],
-    typer.Argument(metavar="DATASET", help="Dataset folders, or catalogs with flows among them: files or folders."),
-]
 Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Only the flows and queries of this split.")]
 
 
 def check(
-    datasets: Datasets,
+    datasets: options.Datasets,
     split: Split = None,
     plugin: options.Plugins = None,
     as_json: options.AsJson = False,

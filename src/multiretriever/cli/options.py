@@ -11,6 +11,10 @@ DEFAULT_LOCATION = ".multiretriever/index"
 DEFAULT_NAME = "multiretriever"
 DEFAULT_MODE = "hybrid"
 
+Datasets = Annotated[
+    list[Path],
+    typer.Argument(metavar="DATASET", help="Dataset folders, or catalogs with flows among them: files or folders."),
+]
 Location = Annotated[
     str,
     typer.Option(

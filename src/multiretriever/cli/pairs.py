@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from multiretriever.core.datasets import Dataset
     from multiretriever.training.pairs import DatasetReport, PairSettings
 
-Datasets = Annotated[
-    list[Path],
-    typer.Argument(metavar="DATASET", help="Dataset folders, or catalogs with flows among them: files or folders."),
-]
 Output = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="FILE", help="Where the pairs go: .parquet or .jsonl. Summary and plot go beside it."),
@@ -66,7 +62,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no t
 
 
 def pairs(
-    datasets: Datasets,
+    datasets: options.Datasets,
     output: Output = Path("pairs.parquet"),
     split: Split = None,
     seed: Seed = 0,

@@ -1,8 +1,8 @@
 """Datasets: catalogs with flows and with queries whose answers are known."""
 
 from multiretriever.core.datasets.checking import check_dataset
-from multiretriever.core.datasets.dataset import GIVEN, Dataset
-from multiretriever.core.datasets.example import Example
+from multiretriever.core.datasets.dataset import Dataset
+from multiretriever.core.datasets.example import GIVEN, Example
 from multiretriever.core.datasets.flow_examples import EVALUATED_KINDS, FLOW_KINDS, FlowExamples
 from multiretriever.core.datasets.queries import read_queries
 from multiretriever.core.datasets.settings import DatasetSettings

@@ -10,16 +10,14 @@ from pathlib import Path
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.datasets.element_examples import element_examples
-from multiretriever.core.datasets.example import Example
+from multiretriever.core.datasets.example import GIVEN, Example
 from multiretriever.core.datasets.flow_examples import EVALUATED_KINDS, FlowExamples
 from multiretriever.core.datasets.queries import read_queries
-from multiretriever.core.datasets.settings import DatasetSettings, read_settings
+from multiretriever.core.datasets.settings import DATASET_FILE, DatasetSettings, read_settings
 from multiretriever.core.elements import Workflow
 from multiretriever.core.errors import DatasetError, ParameterError
 from multiretriever.core.flow_stream import iter_flows
 from multiretriever.core.flows import Flow
-
-GIVEN = "given"
 
 
 class Dataset:
@@ -63,9 +61,9 @@ class Dataset:
             DatasetError: Something is wrong in ``dataset.yaml``. Queries and flows are read later, when they are asked for.
         """
         folder = Path(paths[0]) if len(paths) == 1 else None
-        if folder is not None and folder.name == "dataset.yaml":
+        if folder is not None and folder.name == DATASET_FILE:
             folder = folder.parent
-        if folder is None or not (folder / "dataset.yaml").is_file():
+        if folder is None or not (folder / DATASET_FILE).is_file():
             catalog = Catalog.from_path(*paths)
             flows = [item.flow for item in catalog.of("workflow") if item.flow is not None]
             return cls(_without_flows(catalog), name=name or Path(paths[0]).stem, flows=flows)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+GIVEN = "given"
+"""Kind of the queries that somebody wrote down with their answers."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -29,7 +32,7 @@ class Example:
     query: str
     relevant: tuple[str, ...]
     context: Mapping[str, Any] = field(default_factory=dict)
-    kind: str = "given"
+    kind: str = GIVEN
     language: str = "en"
     nearby: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()

@@ -9,12 +9,12 @@ from typing import Any
 import pydantic
 from pydantic import ConfigDict
 
-from multiretriever.core.datasets.example import Example
+from multiretriever.core.datasets.example import GIVEN, Example
 from multiretriever.core.errors import DatasetError, ElementTypeError, ParameterError, Problem
 from multiretriever.core.problems import problems_of
 from multiretriever.core.query import check_context, check_query
 from multiretriever.core.registry import element_type
-from multiretriever.core.sources.json_text import parse_json
+from multiretriever.core.sources.json_text import parse_lines
 from multiretriever.core.textfile import read_text
 
 
@@ -27,7 +27,7 @@ class _Line(pydantic.BaseModel):
     relevant: list[str] = pydantic.Field(min_length=1)
     context: dict[str, Any] = pydantic.Field(default_factory=dict)
     language: str = ""
-    kind: str = "given"
+    kind: str = GIVEN
 
 
 def read_queries(path: str | Path, *, language: str = "en") -> Iterator[Example]:
@@ -51,24 +51,20 @@ def read_queries(path: str | Path, *, language: str = "en") -> Iterator[Example]
         if isinstance(text, Problem):
             problems.append(text)
             continue
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                found = _example(line, str(file), number, language)
-                if isinstance(found, Example):
-                    examples.append(found)
-                else:
-                    problems.extend(found)
+        for number, document in parse_lines(text, str(file), problems):
+            found = _example(document.value, str(file), number, language)
+            if isinstance(found, Example):
+                examples.append(found)
+            else:
+                problems.extend(found)
     if problems:
         raise DatasetError(problems)
     yield from examples
 
 
-def _example(line: str, source: str, number: int, language: str) -> Example | list[Problem]:
-    document = parse_json(line, source, number)
-    if isinstance(document, list):
-        return document
+def _example(given: Any, source: str, number: int, language: str) -> Example | list[Problem]:
     try:
-        value = _Line.model_validate(document.value)
+        value = _Line.model_validate(given)
         check_query(value.query)
         check_context(value.context)
         name = element_type(value.element_type).name

@@ -18,7 +18,7 @@ from multiretriever.core.errors import DatasetError, ParameterError, Problem
 from multiretriever.core.problems import problems_of
 from multiretriever.core.query import check_query
 from multiretriever.core.registry import ElementType, register_element_type
-from multiretriever.core.sources.json_text import parse_json
+from multiretriever.core.sources.json_text import parse_lines
 from multiretriever.core.textfile import read_text
 
 CORPUS_FILE = "corpus.jsonl"
@@ -151,13 +151,7 @@ def _lines(path: Path, read: Callable[[Any], tuple[str, _T]], problems: list[Pro
     if isinstance(text, Problem):
         problems.append(text)
         return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        document = parse_json(line, str(path), number)
-        if isinstance(document, list):
-            problems.extend(document)
-            continue
+    for number, document in parse_lines(text, str(path), problems):
         try:
             yield number, *read(document.value)
         except pydantic.ValidationError as error:

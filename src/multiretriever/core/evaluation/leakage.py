@@ -90,6 +90,7 @@ class _Prose:
         kept = [line for line in lines if words_of(line) not in names]
         self.sentences = {words_of(sentence) for line in kept for sentence in (line, *_SENTENCE_END.split(line))}
         self._words = [word for line in kept for word in words_of(line)]
+        self._text = _spaced(self._words)
 
     def starts(self) -> set[tuple[str, ...]]:
         """Returns every ``LEAST_WORDS`` words that stand side by side."""
@@ -97,7 +98,7 @@ class _Prose:
 
     def holds(self, words: Sequence[str]) -> bool:
         """Tells whether words stand in it side by side."""
-        return _spaced(words) in _spaced(self._words)
+        return _spaced(words) in self._text
 
 
 def _spaced(words: Iterable[str]) -> str:

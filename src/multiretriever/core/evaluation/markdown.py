@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from multiretriever.core.evaluation.measures import RECALL
 from multiretriever.core.evaluation.report import EvaluationReport
 from multiretriever.core.evaluation.tables import Cell, Table, best, mark
+from multiretriever.core.markdown import grid, line
 
 _READING = (
     "Values are means with 95% bootstrap intervals; queries of one flow are drawn together. `mean`, and every row over several "
@@ -86,13 +85,3 @@ def _systems(report: EvaluationReport) -> str:
 def words(key: str) -> str:
     """Returns a key as people write it."""
     return key.replace("_", " ")
-
-
-def grid(head: Sequence[str], texts: int) -> list[str]:
-    """Returns the head of a Markdown table, of which the first columns are text and the others numbers."""
-    return [line(head), "|" + " --- |" * texts + " ---: |" * (len(head) - texts)]
-
-
-def line(cells: Sequence[str]) -> str:
-    """Returns a line of a Markdown table; what would end a cell is escaped."""
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

@@ -14,9 +14,9 @@ import pydantic
 from pydantic import ConfigDict
 
 from multiretriever.core.errors import ParameterError, Problem
-from multiretriever.core.evaluation.markdown import grid, line
 from multiretriever.core.evaluation.report import EvaluationReport
 from multiretriever.core.evaluation.systems import SystemInfo
+from multiretriever.core.markdown import grid, line
 from multiretriever.core.problems import problems_of
 from multiretriever.core.scalars import Text
 from multiretriever.core.textfile import decode_text, read_text

@@ -10,7 +10,7 @@ from multiretriever.core.records import ProblemLog, Record
 from multiretriever.core.registry import element_type, element_types
 from multiretriever.core.sources.catalog_form import catalog_records, name_of, record_at
 from multiretriever.core.sources.files import text_of
-from multiretriever.core.sources.json_text import Located, parse_json
+from multiretriever.core.sources.json_text import Located, parse_json, parse_lines
 
 _LINE_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -42,15 +42,8 @@ class JsonSource:
             yield from catalog_records(document, str(self), log)
 
     def _read_lines(self, text: str, log: ProblemLog) -> Iterator[Record]:
-        # Only "\n" ends a line: other separators that Python knows, such as U+2028, may stand inside strings.
-        for number, line in enumerate(text.split("\n"), start=1):
-            if not line.strip():
-                continue
-            document = parse_json(line, str(self), number)
-            if isinstance(document, list):
-                log.problems.extend(document)
-            else:
-                yield from self._element(document, (), document.value, log)
+        for _, document in parse_lines(text, str(self), log.problems):
+            yield from self._element(document, (), document.value, log)
 
     def _element(self, document: Located, path: tuple[str | int, ...], values: object, log: ProblemLog) -> Iterator[Record]:
         kind = self._type_of_file() or (values.get("element_type") if isinstance(values, dict) else "")

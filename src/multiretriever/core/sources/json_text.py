@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn, Protocol
@@ -100,6 +101,19 @@ def parse_json(text: str, source: str, first_line: int = 1) -> JsonDocument | li
     if _is_deep(value):
         return [Problem(f"nested deeper than {MAX_DEPTH} levels", source, first_line)]
     return JsonDocument(value, text, first_line)
+
+
+def parse_lines(text: str, source: str, problems: list[Problem]) -> Iterator[tuple[int, JsonDocument]]:
+    """Gives each value of JSON Lines with its line, from 1, without blank lines; what is not JSON goes to ``problems``."""
+    # Only "\n" ends a line: other separators that Python knows, such as U+2028, may stand inside strings.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        document = parse_json(line, source, number)
+        if isinstance(document, list):
+            problems.extend(document)
+        else:
+            yield number, document
 
 
 def _check_surrogates(text: str, value: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,8 +38,5 @@ def plot_balance(reports: Sequence[DatasetReport], path: str | Path) -> None:
 
 
 def _joined(reports: Sequence[DatasetReport], name: str, *, balanced: bool) -> list[int]:
-    found: Counter[tuple[str, int]] = Counter()
-    for report in reports:
-        for place, count in enumerate(report.frequencies(balanced=balanced).get(name, ())):
-            found[(report.name, place)] += count
-    return sorted(found.values(), reverse=True)
+    counts = (count for report in reports for count in report.frequencies(balanced=balanced).get(name, ()))
+    return sorted(counts, reverse=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from multiretriever.core.markdown import grid, line
 from multiretriever.training.pairs.balancing import Use
 from multiretriever.training.pairs.pair import Pair
 
@@ -71,7 +72,7 @@ def _sums(uses: Counter[Use]) -> Counter[tuple[str, str]]:
 
 
 def to_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Returns rows as a Markdown table, with a row of sums of the numbers at its end."""
+    """Returns rows, texts before numbers, as a Markdown table with a row of sums at its end."""
     if not rows:
         return ""
     head = list(rows[0])
@@ -80,10 +81,9 @@ def to_markdown(rows: Sequence[dict[str, Any]]) -> str:
     summed = [key for key in numbers if key != "answers" or "kind" not in head]
     total = {key: f"{sum(row[key] for row in rows):,}" if key in summed else "" for key in head}
     total[head[0]] = "all"
-    lines = ["| " + " | ".join(key.replace("_", " ") for key in head) + " |"]
-    lines.append("|" + "|".join(" ---: " if key in numbers else " --- " for key in head) + "|")
     cells = [[f"{row[key]:,}" if key in numbers else str(row[key]) for key in head] for row in rows]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in [*cells, list(total.values())])])
+    lines = grid([key.replace("_", " ") for key in head], len(head) - len(numbers))
+    return "\n".join([*lines, *map(line, [*cells, list(total.values())])])
 
 
 def by_type(reports: Sequence[DatasetReport]) -> list[dict[str, Any]]:
