@@ -25,12 +25,13 @@ def check(
     the catalog. What is wrong is listed, and the exit code is then 1.
     """
     from multiretriever.cli.plugins import load_plugins
-    from multiretriever.core.datasets import Dataset, check_dataset
+    from multiretriever.core.datasets import check_dataset
+    from multiretriever.core.evaluation import open_dataset
 
     load_plugins(plugin)
     found = {}
     for path in datasets:
-        dataset = Dataset.from_path(path)
+        dataset = open_dataset(path)
         found[str(path)] = list(check_dataset(dataset, split))
     if as_json:
         show_json({"ok": not any(found.values()), "problems": found})

@@ -119,7 +119,7 @@ def evaluate(
     load_plugins(plugin)
     _check_output(output)
     systems = evaluation.retriever_systems(_encoders(encoder), mode or MODES)
-    datasets = [_open(folder) for folder in folders]
+    datasets = [evaluation.open_dataset(folder) for folder in folders]
     report = evaluation.evaluate(
         datasets,
         systems,
@@ -143,14 +143,6 @@ def evaluate(
         _show(report, paper=paper)
     if output is not None:
         note(f"report.json, report.md, report.png and misses.jsonl are in {output}")
-
-
-def _open(folder: Path) -> Dataset:
-    """Reads a dataset; what stands after the last @ of a path that does not exist is its split."""
-    from multiretriever.core.evaluation import open_dataset
-
-    path, sign, split = str(folder).rpartition("@")
-    return open_dataset(folder) if folder.exists() or not sign else open_dataset(path).only(split)
 
 
 def _encoders(specs: list[str] | None) -> str | dict[str, str | None] | None:

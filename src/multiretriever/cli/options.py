@@ -13,7 +13,7 @@ DEFAULT_MODE = "hybrid"
 
 Datasets = Annotated[
     list[Path],
-    typer.Argument(metavar="DATASET", help="Dataset folders, or catalogs with flows among them: files or folders."),
+    typer.Argument(metavar="DATASET", help="Folders of datasets or BEIR, FOLDER@SPLIT, or catalogs with flows among them."),
 ]
 Location = Annotated[
     str,

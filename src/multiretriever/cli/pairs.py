@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from multiretriever.cli import options
 from multiretriever.cli.output import note, show_json, show_table
+from multiretriever.cli.progress import flows_read
 
 if TYPE_CHECKING:
     from multiretriever.core.datasets import Dataset
@@ -87,7 +87,7 @@ def pairs(
     and each pair gets negatives. The file can be loaded by `datasets` as it is.
     """
     from multiretriever.cli.plugins import load_plugins
-    from multiretriever.core.datasets import Dataset
+    from multiretriever.core.evaluation import open_dataset
     from multiretriever.training.pairs.files import check_output
 
     load_plugins(plugin)
@@ -101,9 +101,9 @@ def pairs(
         mined_negatives=mined_negatives,
         balance=balance,
     )
-    sources = [Dataset.from_path(path) for path in datasets]
-    tested = [Dataset.from_path(path) for path in evaluation or ()]
-    with _progress(shown=not quiet and sys.stderr.isatty()) as on_flow:
+    sources = [open_dataset(path) for path in datasets]
+    tested = [open_dataset(path) for path in evaluation or ()]
+    with flows_read(shown=not quiet and sys.stderr.isatty()) as on_flow:
         reports = _write(sources, output, settings, split=split, instructed=instructions, encoder=encoder, on_flow=on_flow)
     _report(reports, tested, output, as_json=as_json, quiet=quiet)
 
@@ -171,17 +171,3 @@ def _report(reports: Sequence[DatasetReport], tested: Sequence[Dataset], output:
             names = ", ".join(f"{name} ({count})" for name, count in report.unknown.most_common(5))
             note(f"warning: {report.name}: definitions that its catalog does not have make no pairs: {names}")
     note(f"{sum(row['pairs'] for row in totals):,} pairs in {output}; summary and plot beside it (.md, .png)")
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Any]:
-    if not shown:
-        yield lambda flow: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("flows read, in two passes"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("flows", total=None)
-        yield lambda flow: bar.advance(task)

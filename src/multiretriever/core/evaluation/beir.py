@@ -130,7 +130,15 @@ def is_beir(path: str | Path) -> bool:
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Reads a dataset folder, a BEIR folder, or a catalog with flows. Raises what ``Dataset.from_path`` raises."""
+    """Reads a dataset folder, a BEIR folder, or a catalog with flows; ``PATH@SPLIT`` is one split of it.
+
+    Raises:
+        ParameterError: There is no such split.
+        CatalogError, DatasetError: What is there cannot be read.
+    """
+    whole, sign, split = str(path).rpartition("@")
+    if sign and not Path(path).exists():
+        return open_dataset(whole).only(split)
     return BeirDataset(path) if is_beir(path) else Dataset.from_path(path)
 
 
