@@ -62,6 +62,11 @@ class Windowed(Protocol):
     """An encoder that reads at most so many tokens and can tell where they stand."""
 
     @property
+    def name(self) -> str:
+        """Name for people."""
+        ...
+
+    @property
     def window(self) -> int:
         """Tokens of text that are read; special tokens not counted."""
         ...

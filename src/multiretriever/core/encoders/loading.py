@@ -7,7 +7,9 @@ from pathlib import Path
 
 from multiretriever.core.bundled import DEFAULT_MODEL
 from multiretriever.core.encoders.base import Encoder
+from multiretriever.core.encoders.fused import FUSED_FILE, FusedEncoder
 from multiretriever.core.encoders.onnx import CONFIG_FILE, OnnxEncoder
+from multiretriever.core.encoders.truncated import TruncatedEncoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError
 
 HUB_PREFIX = "hub:"
@@ -23,8 +25,9 @@ def load_encoder(spec: str | Path | Encoder | None = None) -> Encoder:
     """Returns an encoder.
 
     Args:
-        spec: None for the shipped one; a folder with an exported encoder (``encoder.json``) or a sentence-transformers
-            checkpoint; ``hub:NAME`` for a model of the Hugging Face hub (the only form that uses the network); or an encoder,
+        spec: None for the shipped one; a folder with an exported encoder (``encoder.json``), with two fused ones
+            (``fused.json``) or with a sentence-transformers checkpoint; ``FOLDER#DIMENSION`` for the first numbers of its
+            vectors alone; ``hub:NAME`` for a model of the Hugging Face hub (the only form that uses the network); or an encoder,
             returned as it is.
 
     Raises:
@@ -48,6 +51,11 @@ def load_encoder(spec: str | Path | Encoder | None = None) -> Encoder:
     if not text.strip():
         raise EncoderNotFoundError("the path of the encoder is empty; leave it out for the encoder that is shipped")
     folder = Path(text)
+    whole, _, dimension = text.rpartition("#")
+    if whole and dimension.isdecimal() and not folder.exists():
+        return TruncatedEncoder(load_encoder(whole), int(dimension))
     if (folder / CONFIG_FILE).is_file():
         return OnnxEncoder(folder)
+    if (folder / FUSED_FILE).is_file():
+        return FusedEncoder.from_path(folder)
     return SentenceTransformerEncoder(folder)

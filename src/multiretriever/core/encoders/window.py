@@ -9,7 +9,7 @@ from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import Prompt
 
 
-def fit_prompt(encoder: Encoder, prompt: Prompt) -> str:
+def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
     """Returns the text of a prompt, shortened from its oldest side where it does not fit the encoder's window.
 
     The instruction is always kept; of the body the newest part stays, that is its end: the last steps of a flow, and the

