@@ -1,0 +1,51 @@
+"""Lists and pairs of the small dataset, and a teacher that was trained for a moment."""
+
+import pytest
+
+from multiretriever.core import InstructionSet
+from multiretriever.core.datasets import Dataset
+from multiretriever.training.distill import CandidateList, TeacherSettings, train_teacher
+from multiretriever.training.pairs import PairBuilder, PairSettings
+from small_dataset import write_dataset
+from tiny_base import write_tiny_base
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    return Dataset.from_path(write_dataset(tmp_path_factory.mktemp("data") / "small"))
+
+
+@pytest.fixture(scope="session")
+def pairs(small):
+    return list(PairBuilder(small, PairSettings(), instructions=InstructionSet.default()).build())
+
+
+@pytest.fixture(scope="session")
+def teacher_folder(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teachers")
+    settings = TeacherSettings(base=str(write_tiny_base(folder / "base")), steps=2, batch_size=4, max_tokens=32)
+    return train_teacher(pairs, folder / "quick", settings)
+
+
+def make_list(scores=(), *, ids="abc", positive=0, known=(), rank=1, kind="given", query="ask", query_id="q", dataset="d"):
+    """A list of steps whose texts are ``text of`` their ids."""
+    return CandidateList(
+        query=query,
+        query_id=query_id,
+        element_type="step",
+        kind=kind,
+        template="",
+        language="en",
+        dataset=dataset,
+        candidate_ids=tuple(ids),
+        candidates=tuple(f"text of {item}" for item in ids),
+        positive=positive,
+        known_ids=tuple(sorted({ids[positive], *known})),
+        retrieved_rank=rank,
+        scores=tuple(scores),
+    )
+
+
+@pytest.fixture(name="make_list")
+def make_list_fixture():
+    return make_list

@@ -1,0 +1,117 @@
+import json
+from dataclasses import replace
+
+import pytest
+from safetensors.numpy import load_file
+
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import DatasetError, EncoderNotFoundError
+from multiretriever.training.distill import CrossEncoderTeacher, TeacherSettings, train_teacher
+from multiretriever.training.distill import train_teacher as package_function
+from multiretriever.training.distill.train_teacher import plan
+from multiretriever.training.pairs import Pair
+from tiny_base import write_tiny_base
+
+QUICK = {"steps": 4, "batch_size": 4, "max_tokens": 24, "save_every": 2}
+
+
+def pair(query, positive, negatives):
+    ids = tuple(f"n{place}" for place in range(len(negatives)))
+    kinds = ("random",) * len(ids)
+    return Pair(query, positive, tuple(negatives), "step", "given", "", "en", "d", query, "p", ids, kinds, ("p",))
+
+
+ACTIONS = ["post a message", "open a ticket", "close the door", "print a label", "order a lamp", "call a taxi"]
+PAIRS = [pair(f"please {text}", text, [other for other in ACTIONS if other != text][:3]) for text in ACTIONS]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    folder = write_tiny_base(tmp_path_factory.mktemp("base") / "tiny")
+    return TeacherSettings(base=str(folder), **QUICK)
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_it_learns_to_tell_positives_from_negatives(tmp_path, make_list):
+    folder = train_teacher(
+        PAIRS, tmp_path / "teacher", TeacherSettings(steps=30, batch_size=12, max_tokens=24, learning_rate=3e-4)
+    )
+    lists = [replace(make_list(query=item.query, ids="abcd"), candidates=(item.positive, *item.negatives)) for item in PAIRS]
+    scores = CrossEncoderTeacher(folder, max_tokens=24).score(lists)
+    assert sum(row[0] == max(row) for row in scores) >= 5
+    facts = json.loads((folder / "teacher.json").read_text())
+    assert (facts["steps"], facts["base"]) == (30, "sentence-transformers/all-MiniLM-L6-v2")
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
+
+
+def test_an_interrupted_training_comes_to_the_same_end(quick, tmp_path, monkeypatch):
+    import transformers
+
+    whole = train_teacher(PAIRS, tmp_path / "whole", quick)
+    real = transformers.Trainer.training_step
+    steps = []
+
+    def step(self, *arguments, **options):
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(PAIRS, tmp_path / "broken", quick)
+    work = tmp_path / ".broken.training"
+    assert (work / "checkpoint-2").is_dir()
+    # What a process leaves that is killed while it writes a checkpoint.
+    (work / "checkpoint-4").mkdir()
+    (work / "checkpoint-4" / "model.safetensors").write_bytes(b"half")
+    steps.clear()
+    monkeypatch.setattr(transformers.Trainer, "training_step", lambda *a, **k: steps.append(1) or real(*a, **k))
+    broken = train_teacher(PAIRS, tmp_path / "broken", quick)
+    assert len(steps) == 2
+    expected, found = weights(whole), weights(broken)
+    assert all((found[name] == expected[name]).all() for name in expected)
+    assert not work.exists()
+
+
+def test_killed_between_the_last_step_and_the_end(quick, tmp_path, monkeypatch):
+    from sentence_transformers import CrossEncoder
+
+    module = __import__("sys").modules[package_function.__module__]
+    replace_folder = module.replace_folder
+    monkeypatch.setattr(module, "replace_folder", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(PAIRS, tmp_path / "late", quick)
+    first = weights(tmp_path / ".late.training" / "finished")
+    monkeypatch.setattr(module, "replace_folder", replace_folder)
+    late = train_teacher(PAIRS, tmp_path / "late", quick)
+    assert all((first[name] == value).all() for name, value in weights(late).items())
+    assert CrossEncoder(str(late), local_files_only=True).num_labels == 1
+
+
+def test_batches_of_one_length():
+    lengths = [1, 90, 2, 80, 3, 70, 4, 60]
+    order = plan(lengths, 4, 4, seed=0)
+    assert order == plan(lengths, 4, 4, seed=0) != plan(lengths, 4, 4, seed=1)
+    batches = [order[start : start + 4] for start in range(0, 16, 4)]
+    # Two passes over eight rows are sorted together: short rows are never among long ones.
+    assert sorted(order) == sorted([*range(8), *range(8)])
+    assert all(len({lengths[row] > 10 for row in batch}) == 1 for batch in batches)
+    assert len(plan([5], 3, 2, seed=0)) == 6
+
+
+def test_what_cannot_be_learned(tmp_path):
+    with pytest.raises(DatasetError, match="there are no pairs"):
+        train_teacher([], tmp_path / "t")
+    with pytest.raises(DatasetError, match="make pairs with negatives"):
+        train_teacher([pair("a", "b", [])], tmp_path / "t")
+    with pytest.raises(EncoderNotFoundError):
+        train_teacher(PAIRS, tmp_path / "t", TeacherSettings(base=str(tmp_path / "gone")))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(ParameterError, match="something else than a teacher"):
+        train_teacher(PAIRS, tmp_path / "full")
+    assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
