@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from multiretriever.core.encoders import OnnxEncoder, load_encoder  # noqa: E402
-from multiretriever.core.errors import CatalogError, EncoderError, EncoderNotFoundError, ParameterError  # noqa: E402
+from multiretriever.core.errors import CatalogError, DatasetError, EncoderError, EncoderNotFoundError, ParameterError  # noqa: E402
 from multiretriever.training import encoder_folder, export  # noqa: E402
 from multiretriever.training.checkpoint import find_base, read_checkpoint  # noqa: E402
 from multiretriever.training.export import export_onnx, main  # noqa: E402
@@ -323,6 +323,7 @@ def write_dataset(folder):
     queries.append({"id": "lost", "element_type": "step", "query": "gone", "context": {}, "relevant": ["gone"]})
     (folder / "catalog" / "step.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    (folder / "dataset.yaml").write_text("licence: MIT\n")
     return folder
 
 
@@ -361,11 +362,20 @@ def test_fidelity_from_the_command_line(checkpoint, tmp_path, monkeypatch):
     assert "--output models/tiny" in card
 
 
-@pytest.mark.parametrize("line", [None, "{"])
-def test_dataset_that_cannot_be_read(tmp_path, line):
-    if line:
-        (tmp_path / "queries.jsonl").write_text(line)
-    with pytest.raises(CatalogError, match=r"queries\.jsonl"):
+def test_dataset_that_is_not_there(tmp_path):
+    with pytest.raises(CatalogError, match="nowhere"):
+        measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path / "nowhere"])
+
+
+def test_dataset_whose_queries_cannot_be_read(tmp_path):
+    (write_dataset(tmp_path) / "queries.jsonl").write_text("{")
+    with pytest.raises(DatasetError, match=r"queries\.jsonl"):
+        measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path])
+
+
+def test_dataset_without_queries(tmp_path):
+    (write_dataset(tmp_path) / "queries.jsonl").write_text("")
+    with pytest.raises(CatalogError, match="nothing can be measured"):
         measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path])
 
 

@@ -12,15 +12,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from multiretriever.core.encoders import fit_prompt
 from multiretriever.core.encoders.onnx import OnnxEncoder
 from multiretriever.core.errors import EncoderError, MissingDependencyError, MultiRetrieverError, ParameterError
 from multiretriever.training.checkpoint import BASE_PACKAGE, Base, Checkpoint, find_base, read_checkpoint
 from multiretriever.training.encoder_folder import check_output, replace_folder, write_encoder
 from multiretriever.training.fidelity import FidelityReport, measure_fidelity
-from multiretriever.training.model_card import write_card
+from multiretriever.training.model_card import training_of, write_card
 from multiretriever.training.scheme import BLOCK_SIZES, SCHEMES, Scheme
 
 _PROGRAM = "python -m multiretriever.training.export"
@@ -75,19 +77,20 @@ def export_onnx(
     checkpoint = read_checkpoint(base.folder, max_length=max_length)
     output = Path(output_dir).absolute()
     check_output(output)
-    partial = output.with_name(f".{output.name}.partial")
+    unfinished = output.with_name(f".{output.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        config = write_encoder(base, checkpoint, partial, output.name, scheme, block_size)
-        report = _compare(checkpoint, partial, fidelity) if fidelity else None
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        config = write_encoder(base, checkpoint, unfinished, output.name, scheme, block_size)
+        report = _compare(checkpoint, unfinished, fidelity) if fidelity else None
         command = _command(base, Path(output_dir), max_length, scheme, block_size)
-        (partial / "README.md").write_text(write_card(config, command=command, fidelity=report), encoding="utf-8", newline="\n")
-        replace_folder(partial, output)
+        card = write_card(config, command=command, fidelity=report, training=training_of(checkpoint.folder))
+        (unfinished / "README.md").write_text(card, encoding="utf-8", newline="\n")
+        replace_folder(unfinished, output)
     except OSError as error:
         raise EncoderError(f"{output} cannot be written: {error}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return Export(output, config, report)
 
 
@@ -100,7 +103,14 @@ def _require(modules: Sequence[str]) -> None:
 def _compare(checkpoint: Checkpoint, folder: Path, datasets: Sequence[str | Path]) -> FidelityReport:
     from multiretriever.training.onnx_graph import reference_encode  # torch takes seconds to import
 
-    return measure_fidelity(reference_encode(checkpoint), OnnxEncoder(folder).encode_queries, [Path(item) for item in datasets])
+    encoder = OnnxEncoder(folder)
+    return measure_fidelity(
+        reference_encode(checkpoint),
+        encoder.encode_queries,
+        datasets,
+        instructions=encoder.instructions,
+        fit=partial(fit_prompt, encoder),
+    )
 
 
 def _command(base: Base, output: Path, max_length: int | None, scheme: Scheme, block_size: int) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -12,17 +11,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from multiretriever.core import InstructionSet, element_type
+from multiretriever.core.datasets import Dataset, Example
 from multiretriever.core.encoders.base import Vectors
 from multiretriever.core.errors import CatalogError, Problem
-from multiretriever.core.names import split_words
+from multiretriever.core.evaluation import open_dataset
+from multiretriever.core.instructions import Prompt
+from multiretriever.core.prompts import make_prompt
 
 Encode: TypeAlias = Callable[[Sequence[str]], Vectors]
 
 OVERLAP_DEPTH = 15
 LEAST_OVERLAP = 0.95
 MOST_LOSS = 0.5
-_DEPTHS = {"step": 15}
-_DEPTH = 5
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,29 @@ class _Task:
     relevant: list[set[int]]
 
 
-def measure_fidelity(reference_encode: Encode, candidate_encode: Encode, datasets: Iterable[Path]) -> FidelityReport:
-    """Compares two encoders over dataset folders (``catalog/<element_type>.jsonl`` and ``queries.jsonl``).
+def measure_fidelity(
+    reference_encode: Encode,
+    candidate_encode: Encode,
+    datasets: Iterable[str | Path],
+    *,
+    instructions: InstructionSet | None = None,
+    fit: Callable[[Prompt], str] = lambda prompt: prompt.text,
+) -> FidelityReport:
+    """Compares two encoders on the queries of datasets, each put to both as retrieval would put it.
 
     Args:
         reference_encode: Texts to float32 [len(texts), dimension], rows of length 1.
         candidate_encode: The same for the encoder in question.
-        datasets: The folders.
+        datasets: Dataset folders, ``FOLDER`` or ``FOLDER@SPLIT``.
+        instructions: Instructions that the encoders were trained with.
+        fit: Cuts a query to what the encoders read.
 
     Raises:
-        CatalogError: A folder or one of its files is missing or cannot be read, or there is no query to measure with.
+        CatalogError: A catalog cannot be read, or there is no query to measure with.
+        DatasetError, FlowError: Queries or flows cannot be read.
+        ParameterError: A dataset has no such split.
     """
-    tasks = [task for folder in datasets for task in _read_tasks(folder)]
+    tasks = [task for spec in datasets for task in _read_tasks(open_dataset(spec), instructions, fit)]
     if not tasks:
         raise CatalogError([Problem("no dataset has a query with a relevant element; nothing can be measured", "datasets")])
     return FidelityReport(tuple(_measure(reference_encode, candidate_encode, task) for task in tasks))
@@ -135,7 +147,7 @@ def measure_fidelity(reference_encode: Encode, candidate_encode: Encode, dataset
 def _measure(reference_encode: Encode, candidate_encode: Encode, task: _Task) -> TypeFidelity:
     texts = [*task.documents, *task.queries]
     reference, candidate = reference_encode(texts), candidate_encode(texts)
-    count, depth = len(task.documents), _DEPTHS.get(task.element_type, _DEPTH)
+    count, depth = len(task.documents), element_type(task.element_type).default_k
     cosines = np.einsum("td,td->t", reference, candidate)
     due, given = _best(reference, count), _best(candidate, count)
     recalls = [_recall(task.relevant, rows, depth) for rows in (due, given)]
@@ -165,36 +177,21 @@ def _best(vectors: Vectors, count: int) -> list[list[int]]:
     return rows
 
 
-def _read_tasks(folder: Path) -> list[_Task]:
-    queries = _read_lines(folder / "queries.jsonl")
-    tasks = []
-    for element_type in dict.fromkeys(str(query.get("element_type")) for query in queries):
-        elements = _read_lines(folder / "catalog" / f"{element_type}.jsonl")
-        places = {element["id"]: place for place, element in enumerate(elements)}
-        chosen = [query for query in queries if query.get("element_type") == element_type]
-        pairs = [(query["query"], {places[item] for item in query["relevant"] if item in places}) for query in chosen]
-        pairs = [(query, relevant) for query, relevant in pairs if relevant]
+def _read_tasks(dataset: Dataset, instructions: InstructionSet | None, fit: Callable[[Prompt], str]) -> Iterator[_Task]:
+    by_type: dict[str, list[Example]] = {}
+    for example in dataset.examples():
+        by_type.setdefault(example.element_type, []).append(example)
+    for name, examples in by_type.items():
+        elements = dataset.catalog.of(name)
+        places = {element.id: place for place, element in enumerate(elements)}
+        pairs = [
+            (fit(make_prompt(item.query, name, item.context, instructions=instructions)), relevant)
+            for item in examples
+            if (relevant := {places[answer] for answer in item.relevant if answer in places})
+        ]
         if pairs:
-            texts = [_document(element) for element in elements]
-            tasks.append(_Task(folder.name, element_type, texts, [query for query, _ in pairs], [found for _, found in pairs]))
-    return tasks
-
-
-def _document(element: Mapping[str, Any]) -> str:
-    return f"{element['label']} {split_words(element['name'])} {element['scope']}"
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for text in file:
-                rows.append(json.loads(text))
-    except FileNotFoundError as error:
-        raise CatalogError([Problem("there is no such file; a dataset folder is due", str(path))]) from error
-    except (OSError, ValueError) as error:
-        raise CatalogError([Problem(f"the line cannot be read: {error}", str(path), len(rows) + 1)]) from error
-    return rows
+            texts = [element_type(name).text(element) for element in elements]
+            yield _Task(dataset.name, name, texts, [query for query, _ in pairs], [found for _, found in pairs])
 
 
 def _rounded(value: Any) -> Any:

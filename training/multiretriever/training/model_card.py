@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from multiretriever.training.checkpoint import BASE_NAME
@@ -61,33 +64,65 @@ included, and pad a batch with 0.
 ## Limits
 
 - Text past {max_length} tokens is not read.
-{limits}"""
+{limits}{training}"""
+_TUNED = "The weights were tuned by multiretriever from those of {base}, as is told below."
+_BASE_LICENCE = (
+    "Those are under the Apache License 2.0 and were made by\nthe sentence-transformers project; so is this encoder under the "
+    "Apache License 2.0. The text of the licence is the LICENSE file of this project."
+)
 _PACKAGED_LIMITS = (
     "- English. It knows no company's own names, and was trained for the similarity of sentences, without instructions: give\n"
     "  it the bare query. Train an encoder on your own flows and tables for more (`multiretriever.training`).\n"
 )
 
 
-def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport | None) -> str:
+@dataclass(frozen=True)
+class Training:
+    """What a checkpoint tells of its own tuning.
+
+    Attributes:
+        base: Name of what it was tuned from.
+        text: Data, recipe, figures and limits, as Markdown.
+    """
+
+    base: str
+    text: str
+
+
+def training_of(folder: Path) -> Training | None:
+    """Returns what the folder of a checkpoint tells of its tuning; None where it was not tuned by a recipe."""
+    facts, card = folder / "training.json", folder / "README.md"
+    if not (facts.is_file() and card.is_file()):
+        return None
+    _, _, text = card.read_text(encoding="utf-8").partition("\n## Data\n")
+    return Training(str(json.loads(facts.read_text(encoding="utf-8"))["base"]), f"## Data\n{text}")
+
+
+def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport | None, training: Training | None = None) -> str:
     """Returns the text of the card.
 
     Args:
         config: The content of ``encoder.json``.
         command: The command that makes the folder.
         fidelity: Comparison with the float32 checkpoint, if it was measured.
+        training: What the checkpoint tells of its tuning.
     """
     base, quantization = config["base"], config["quantization"]
+    origin = _ORIGIN.get(base["name"], _OWN.format(name=base["name"]))
+    if training is not None:
+        origin = _TUNED.format(base=training.base) + (f" {_BASE_LICENCE}" if training.base == BASE_NAME else "")
     return _CARD.format(
         name=config["name"],
         dimension=config["dimension"],
         pooling=config["pooling"],
         max_length=config["max_length"],
-        origin=_ORIGIN.get(base["name"], _OWN.format(name=base["name"])),
+        origin=origin,
         weights_sha256=base["weights_sha256"],
         package=f" (from the package `{base['package']}`)" if base["package"] else "",
         command=command,
         compute=_COMPUTE[quantization["compute"]].format(block_size=quantization["block_size"]),
         fidelity=_describe(fidelity) if fidelity else "Not measured; `--fidelity DATASET_DIR` measures it.",
+        training=f"\n{training.text.rstrip()}\n" if training else "",
         limits=_PACKAGED_LIMITS if base["name"] == BASE_NAME else "",
     )
 
