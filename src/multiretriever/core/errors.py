@@ -118,6 +118,14 @@ class EncoderNotFoundError(EncoderError):
     """There is no encoder at the given path."""
 
 
+class RecipeError(MultiRetrieverError, ValueError):
+    """A training recipe is not valid, or there is none of the name."""
+
+
+class TrainingError(MultiRetrieverError):
+    """Training cannot begin or go on; what was reached is kept."""
+
+
 class StoreError(MultiRetrieverError):
     """The index could not be read or written."""
 

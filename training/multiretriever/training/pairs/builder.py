@@ -142,7 +142,9 @@ class PairBuilder:
             positives = tuple(item for item in example.relevant if balancer.keeps((*kind, item)))
             if positives:
                 rng = self._chance(example, "text")
-                yield _Kept(example, positives, self._known.of(example), query_text(example, self._instructions, rng))
+                general = self._chance(example, "general").random() < self._settings.general
+                prompt = query_text(example, self._instructions, rng, general=general)
+                yield _Kept(example, positives, self._known.of(example), prompt)
 
     def _chance(self, example: Example, purpose: str) -> random.Random:
         # By the query's id and not by its place, so that a query's pairs stay the same when others come or go.

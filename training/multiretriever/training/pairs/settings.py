@@ -19,6 +19,8 @@ class PairSettings(pydantic.BaseModel):
         seed: Decides all chance.
         kinds: Kinds of queries: template ids (``FLOW_KINDS``) and ``given``.
         descriptions: Element types whose descriptions are queries as well, with the description hidden from the answer.
+        general: Share of the queries that are given the general instruction in place of their own, so that an encoder knows it
+            when it meets a type that it was not trained on.
         balance: Whether frequent elements are thinned.
         random_negatives: Random elements of the same type for each pair.
         hard_negatives: Near misses by structure for each pair.
@@ -31,6 +33,7 @@ class PairSettings(pydantic.BaseModel):
     seed: int = 0
     kinds: tuple[str, ...] = (*FLOW_KINDS, GIVEN)
     descriptions: tuple[str, ...] = ("catalog_item", "workflow")
+    general: float = pydantic.Field(default=0.0, ge=0, le=1)
     balance: bool = True
     random_negatives: int = pydantic.Field(default=2, ge=0, le=100)
     hard_negatives: int = pydantic.Field(default=2, ge=0, le=100)

