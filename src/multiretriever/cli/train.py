@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +68,8 @@ def train(
     if show:
         write(chosen.to_yaml().rstrip("\n"))
         return
-    with flows_read(shown=sys.stderr.isatty() and not as_json) as on_flow:
+    # The trainer prints its losses; results alone go to standard output.
+    with redirect_stdout(sys.stderr), flows_read(shown=sys.stderr.isatty() and not as_json) as on_flow:
         tuned = run(chosen, output, on_flow=on_flow, on_advice=lambda text: note(f"warning: {text}"))
     _report(tuned, as_json=as_json)
 

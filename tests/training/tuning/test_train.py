@@ -105,7 +105,7 @@ def test_types_that_the_data_does_not_have_leave_nothing_to_train_on(dataset, tm
         {"matryoshka": [384, 64], "loss.anchor": 1.0},
         {"training.accumulate": 2, "training.gradient_checkpointing": True, "training.optimizer": "adafactor"},
         {"data.instructions": False},
-        {"training.bf16": True, "training.steps": 1},
+        {"training.bf16": True, "training.batch_size": 2},
     ],
     ids=["contrastive", "in-batch", "cached", "matryoshka", "memory", "bare", "bf16"],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import ContrastiveLoss, MatryoshkaLoss
 from transformers import EarlyStoppingCallback, TrainerCallback
@@ -177,6 +178,8 @@ def training_arguments(recipe: Recipe, folder: Path, *, batches: int, choosing: 
         optim=section.optimizer,
         gradient_checkpointing=section.gradient_checkpointing,
         bf16=section.bf16,
+        # transformers takes a machine without an accelerator for one that cannot compute in bfloat16, unless it is told.
+        use_cpu=not torch.accelerator.is_available(),
         batch_sampler=LengthBatchSampler,
         eval_strategy="steps" if during else "no",
         eval_steps=section.evaluate_steps if during else None,
