@@ -109,6 +109,9 @@ def test_files(tmp_path):
     path.write_text("templates:\n  - {id: a, instruction: 'Look:', given: [scope]}\n  - {id: b, instruction: 'Find:'}\n")
     read = InstructionSet.from_path(path)
     assert [(item.id, item.element_type, item.given) for item in read.templates] == [("a", "*", ("scope",)), ("b", "*", ())]
+    assert read.query_tokens is None
+    path.write_text("query_tokens: 128\n" + path.read_text())
+    assert InstructionSet.from_path(path).query_tokens == 128
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,8 @@ def test_files(tmp_path):
         ("templates:\n  - {id: a}\n", "instructions.yaml:2: instruction"),
         ("templates:\n  - {id: a, instruction: x}\n  - {id: b, instruction: x, gven: [scope]}\n", "instructions.yaml:3: gven"),
         ("templates: [", "not YAML"),
+        ("query_tokens: few\ntemplates:\n  - {id: a, instruction: x}\n", "query_tokens"),
+        ("query_tokens: 2\ntemplates:\n  - {id: a, instruction: x}\n", "query_tokens"),
         ("- a", "templates"),
     ],
 )

@@ -60,6 +60,21 @@ def test_a_long_flow_keeps_its_newest_part():
     assert len(encoder.token_starts(text)) <= encoder.window
 
 
+def test_a_query_is_cut_to_what_the_encoder_was_trained_to_read(quiet):
+    trained = InstructionSet(InstructionSet.default().templates, query_tokens=9)
+    prompt = Prompt("Find this:", "one a\ntwo b\nthree c\nfour d")
+    # 9 tokens with the two special ones: 5 beside the instruction. All 8 would fit the window, so that nothing is amiss.
+    assert fit_prompt(WindowEncoder(60, instructions=trained), prompt) == "Find this:\nthree c\nfour d"
+    assert fit_prompt(WindowEncoder(60, instructions=InstructionSet.default()), prompt) == prompt.text
+    assert trained.with_templates([]).query_tokens == 9
+
+
+def test_a_query_that_fits_neither_is_warned_of():
+    trained = InstructionSet(InstructionSet.default().templates, query_tokens=9)
+    with pytest.warns(QueryTruncatedWarning, match="8 tokens"):
+        fit_prompt(WindowEncoder(8, instructions=trained), Prompt("Find this:", "one a\ntwo b\nthree c\nfour d"))
+
+
 def test_a_flow_that_fits_gives_no_warning(quiet):
     encoder = WindowEncoder(60, instructions=InstructionSet.default())
     with Index.from_catalog(Catalog([Step(name="a")]), encoder=encoder) as index:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 
 from multiretriever.cli import options
 from multiretriever.cli.output import note, show_json, show_table
+from multiretriever.cli.progress import counted
 
 if TYPE_CHECKING:
     from multiretriever.training.fusion import FusionSweep
@@ -161,7 +160,7 @@ def _sweep(
         pair = _spec(base), _spec(tuned)
     else:
         pair = base, tuned
-    with _progress(len(shares) + (settings["form"] == "weights"), shown=sys.stderr.isatty()) as on_share:
+    with counted("shares", len(shares) + (settings["form"] == "weights"), shown=sys.stderr.isatty()) as on_share:
         found = sweep_fusion(
             *pair,
             shares,
@@ -185,16 +184,3 @@ def _show(found: FusionSweep, output: Path, *, as_json: bool) -> None:
     head, *rows = sweep_rows(found)
     show_table(head, rows, flexible=(0,))
     note(f"recall at {found.k or 'the cut of each type'}; sweep.json, sweep.md and sweep.png are in {output}")
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    if not shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("shares", total=total)
-        yield lambda: bar.advance(task)

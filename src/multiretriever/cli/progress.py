@@ -19,3 +19,17 @@ def flows_read(*, shown: bool) -> Iterator[Callable[[object], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("flows", total=None)
         yield lambda flow: bar.advance(task)
+
+
+@contextmanager
+def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
+    """Shows how many of ``total`` things are done while the block runs; what it gives is called after each."""
+    if not shown:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

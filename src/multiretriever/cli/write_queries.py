@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from multiretriever.cli import options
 from multiretriever.cli.output import note, show_json, show_table
+from multiretriever.cli.progress import counted
 
 if TYPE_CHECKING:
     from multiretriever.core.datasets import Dataset
@@ -182,7 +182,7 @@ def _write(
 ) -> None:
     from multiretriever.training.queries import save_queries
 
-    with _progress(len(documents) * len(writer.kinds), shown=not quiet and sys.stderr.isatty()) as on_call:
+    with counted("queries", len(documents) * len(writer.kinds), shown=not quiet and sys.stderr.isatty()) as on_call:
         examples = list(writer.write(documents, on_call=on_call))
     written = save_queries(output, dataset, examples, writer=writer.name)
     _show(written, output, as_json=as_json, quiet=quiet)
@@ -198,16 +198,3 @@ def _show(written: Written, output: Path, *, as_json: bool, quiet: bool) -> None
         show_table(["element type", "kind", "queries"], rows, flexible=(0,))
     left_out = "".join(f"; {count:,} left out ({why})" for why, count in written.dropped.items())
     note(f"{written.total:,} queries in {output}{left_out}")
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    if not shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("queries", total=total)
-        yield lambda: bar.advance(task)

