@@ -402,6 +402,48 @@ def test_readers_never_see_a_gap_while_generations_change(tmp_path, catalog):
     assert errors == []
 
 
+class Dropping:
+    """A collection that Chroma is about to have dropped: what is left of it is nothing."""
+
+    def get(self, **options):
+        return {"ids": [], "metadatas": [], "documents": [], "embeddings": []}
+
+    def query(self, query_embeddings, **options):
+        return {"ids": [[] for _ in query_embeddings], "distances": [[] for _ in query_embeddings]}
+
+
+@pytest.mark.parametrize("what", ["search", "filtered", "vectors", "elements", "all_elements", "lexical"])
+def test_what_is_read_of_a_generation_that_is_being_dropped_is_read_anew(tmp_path, catalog, monkeypatch, what):
+    with Index.from_catalog(catalog, tmp_path / "index", encoder=WordEncoder()) as index:
+        vector, post = index.encoder.encode_queries(["send a message"]), ["slack.post_message"]
+        read = {
+            "search": lambda: [element_id for element_id, _ in index.search("step", vector, 2, {})[0]][:1],
+            "filtered": lambda: [element_id for element_id, _ in index.search("step", vector, 1, {"kind": "action"})[0]],
+            "vectors": lambda: list(index.vectors("step", post)),
+            "elements": lambda: list(index.elements("step", post)),
+            "all_elements": lambda: [item.id for item in index.all_elements("step") if item.id in post],
+            "lexical": lambda: [element_id for element_id in index.lexical("step").ids if element_id in post],
+        }[what]
+        assert read() == post
+        store, old, opened = index._store, index.entry("step").collection, index._store.collection
+        try:
+            register_element_type(ElementType("step", Step, "steps", filters=("kind",), text_version="next"), replace=True)
+
+            def collection(name, **options):
+                if name == old and not options:
+                    monkeypatch.setattr(store, "collection", opened)
+                    index.sync(catalog)
+                    return Dropping()
+                return opened(name, **options)
+
+            monkeypatch.setattr(store, "collection", collection)
+            index._lexical.clear()
+            assert read() == post
+            assert index.entry("step").collection != old
+        finally:
+            unregister_element_type("step")
+
+
 def test_closing(tmp_path, catalog, encoder):
     one = Index.from_catalog(catalog, tmp_path / "index", encoder=encoder)
     two = Index.open(tmp_path / "index", encoder=encoder)

@@ -14,7 +14,7 @@ import numpy as np
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element
 from multiretriever.core.encoders import Encoder, Vectors, load_encoder
-from multiretriever.core.errors import ElementTypeError, EncoderMismatchError, IndexNotFoundError, ParameterError
+from multiretriever.core.errors import ElementTypeError, EncoderMismatchError, IndexNotFoundError, ParameterError, StoreError
 from multiretriever.core.filters import chroma_where
 from multiretriever.core.lexical import LexicalIndex
 from multiretriever.core.manifest import Manifest, TypeEntry, read_manifest
@@ -187,6 +187,8 @@ class Index:
                 found = collection.query(
                     query_embeddings=vectors, n_results=max(count, 1), where=chroma_where(where), include=["distances"]
                 )
+            # With a filter, fewer are no surprise.
+            self._check_whole(name, entry, min(map(len, found["ids"]), default=count), min(count, 1) if where else count)
             rows = zip(found["ids"], found["distances"] or [], strict=True)
             return [[(i, 1.0 - d) for i, d in zip(ids, distances, strict=True)] for ids, distances in rows]
 
@@ -202,6 +204,7 @@ class Index:
                 with self._store.translated():
                     found = collection.get(ids=some, include=["embeddings"])
                 vectors.update(zip(found["ids"], np.asarray(found["embeddings"], dtype=np.float32), strict=True))
+            self._check_whole(name, entry, len(vectors), len(set(ids)))
             return vectors
 
         return self._retrying(name, get) if ids else {}
@@ -218,6 +221,7 @@ class Index:
                     found = collection.get(ids=some, include=["metadatas"])
                 rows = zip(found["ids"], found["metadatas"] or [], strict=True)
                 elements.update((element_id, restore(row, kind)) for element_id, row in rows)
+            self._check_whole(name, entry, len(elements), len(set(ids)))
             return elements
 
         return self._retrying(name, get) if ids else {}
@@ -231,15 +235,17 @@ class Index:
         kind = element_type(name)
 
         def read(entry: TypeEntry) -> list[Element]:
-            return [restore(row, kind) for _, rows, _ in self._pages(entry) for row in rows]
+            elements = [restore(row, kind) for _, rows, _ in self._pages(entry) for row in rows]
+            self._check_whole(name, entry, len(elements), entry.count)
+            return elements
 
         return iter(self._retrying(name, read))
 
     def lexical(self, name: str) -> LexicalIndex:
         """Returns the BM25 index of an element type, built from the texts in Chroma when it is first needed after a sync."""
-        return self._retrying(name, self._lexical_of)
+        return self._retrying(name, lambda entry: self._lexical_of(name, entry))
 
-    def _lexical_of(self, entry: TypeEntry) -> LexicalIndex:
+    def _lexical_of(self, name: str, entry: TypeEntry) -> LexicalIndex:
         key = (entry.collection, self.manifest.revision)
         with self._lock:
             if key not in self._lexical:
@@ -249,6 +255,7 @@ class Index:
                     ids += page_ids
                     texts += page_texts
                     rows += [{k: v for k, v in row.items() if k != ELEMENT_KEY} for row in page_rows]
+                self._check_whole(name, entry, len(ids), entry.count)
                 # By id, since the order in Chroma is that in which they were written, and of equal scores the first rows win.
                 order = sorted(range(len(ids)), key=ids.__getitem__)
                 self._lexical[key] = LexicalIndex([ids[i] for i in order], [texts[i] for i in order], [rows[i] for i in order])
@@ -262,15 +269,28 @@ class Index:
             yield page["ids"], list(page["metadatas"] or []), list(page["documents"] or [])
 
     def _retrying(self, name: str, action: Callable[[TypeEntry], _T]) -> _T:
-        # Another process may have swapped the generation after the manifest was read; the second time it is read anew.
+        # A sync may have swapped the generation after the manifest was read; then it is read anew.
         entry = self.entry(name)
-        try:
-            return action(entry)
-        except IndexNotFoundError:
-            self._store.manifests.pop(self._name, None)
-            if self.entry(name) == entry:
-                raise
-            return action(self.entry(name))
+        while True:
+            try:
+                return action(entry)
+            except StoreError:
+                # Chroma drops a collection piece by piece, and fails in several ways in between.
+                before, entry = entry, self._fresh_entry(name)
+                if entry.collection == before.collection:
+                    raise
+
+    def _fresh_entry(self, name: str) -> TypeEntry:
+        self._store.manifests.pop(self._name, None)
+        return self.entry(name)
+
+    def _check_whole(self, name: str, entry: TypeEntry, found: int, due: int) -> None:
+        """Raises IndexNotFoundError where too little was read of a generation that was swapped meanwhile.
+
+        Of a collection that is being dropped, Chroma gives what is left of it, without an error.
+        """
+        if found < due and self._fresh_entry(name).collection != entry.collection:
+            raise IndexNotFoundError(f"the collection {entry.collection!r} at {self.location} was replaced while it was read")
 
     def close(self) -> None:
         """Closes the connection and gives the folder's lock back. What is in memory is gone; closing twice does nothing."""
