@@ -1,8 +1,9 @@
-"""Recall of dense retrieval with and without each rule that makes texts and queries, with the shipped encoder.
+"""Recall of dense retrieval with and without each rule that makes texts and queries.
 
-Usage: python benchmarks/choices.py DATASET ... [--output FILE.json]
+Usage: python benchmarks/choices.py DATASET ... [--encoder SPEC] [--output FILE.json]
 
-The rules are those of the core; each row leaves one out or puts one in. The last rows are of the bundled flows.
+The rules are those of the core for an encoder that knows no instructions; each row leaves one out or puts one in. The last
+rows are of the bundled flows.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from multiretriever.core import Catalog, Element, InstructionSet, default_encoder, element_type
+from multiretriever.core import Catalog, Element, Encoder, InstructionSet, element_type, load_encoder
 from multiretriever.core.bundled import IT_SERVICE
 from multiretriever.core.prompts import make_prompt
 
 Text = Callable[[Element], str]
-ENCODER = default_encoder()
 
 
 def recall(
-    documents: Sequence[str], ids: Sequence[str], queries: Sequence[str], relevant: Sequence[Sequence[str]], k: int
+    encoder: Encoder,
+    documents: Sequence[str],
+    ids: Sequence[str],
+    queries: Sequence[str],
+    relevant: Sequence[Sequence[str]],
+    k: int,
 ) -> float:
     """Returns the mean share of the relevant documents among the k nearest."""
-    scores = ENCODER.encode_queries(queries) @ ENCODER.encode_documents(documents).T
+    scores = encoder.encode_queries(queries) @ encoder.encode_documents(documents).T
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     shares = [len({ids[i] for i in row} & set(wanted)) / len(wanted) for row, wanted in zip(best, relevant, strict=True)]
     return round(float(np.mean(shares)), 4)
@@ -58,7 +63,7 @@ def with_instruction(query: dict[str, Any]) -> str:
     return make_prompt(query["query"], query["element_type"], query["context"], instructions=InstructionSet.default()).text
 
 
-def measure(folder: Path) -> list[dict[str, Any]]:
+def measure(encoder: Encoder, folder: Path) -> list[dict[str, Any]]:
     """Measures the rules on a dataset."""
     catalog = Catalog.from_path(folder)
     queries = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -78,6 +83,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
         for choice, (document, query) in choices.items():
             k = element_type(name).default_k
             found = recall(
+                encoder,
                 [document(item) for item in elements],
                 [item.id for item in elements],
                 [query(item) for item in own],
@@ -89,7 +95,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def measure_flows() -> list[dict[str, Any]]:
+def measure_flows(encoder: Encoder) -> list[dict[str, Any]]:
     """Measures what helps to find the step of an annotation, and the steps of a requirement, on the bundled flows."""
     catalog = Catalog.from_path(IT_SERVICE)
     steps = catalog.of("step")
@@ -110,7 +116,7 @@ def measure_flows() -> list[dict[str, Any]]:
     }
     rows = []
     for choice, (queries, relevant) in kinds.items():
-        found = recall([text(item) for item in steps], [item.id for item in steps], queries, relevant, 15)
+        found = recall(encoder, [text(item) for item in steps], [item.id for item in steps], queries, relevant, 15)
         rows.append({"dataset": "bundled flows", "element_type": "step", "choice": choice, "k": 15, "recall": found})
         print(f"| bundled flows | step | {choice} | {found:.3f} |", flush=True)
     return rows
@@ -121,10 +127,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="*", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--encoder", help="as for multiretriever index; one that was trained without instructions")
     options = parser.parse_args()
-    rows = measure_flows() + [row for folder in options.datasets for row in measure(folder)]
+    encoder = load_encoder(options.encoder)
+    rows = measure_flows(encoder) + [row for folder in options.datasets for row in measure(encoder, folder)]
     if options.output:
-        options.output.write_text(json.dumps({"encoder": ENCODER.name, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        options.output.write_text(json.dumps({"encoder": encoder.name, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

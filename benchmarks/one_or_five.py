@@ -63,8 +63,8 @@ def prepare(work: Path) -> None:
     for name in ("all", *TYPES):
         folder = work / "encoders" / name
         folder.mkdir(parents=True)
-        for file in ("model.onnx", "tokenizer.json"):
-            (folder / file).write_bytes((DEFAULT_MODEL / file).read_bytes())
+        for file in DEFAULT_MODEL.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
         with (folder / "model.onnx").open("ab") as model:
             # Of a field that stands twice in a protobuf message the later one counts: field 2 is the producer's name.
             model.write(b"\x12" + bytes([len(name)]) + name.encode())

@@ -10,11 +10,13 @@ Groups:
     instructions  queries with and without instructions
     dimensions    vectors cut to their first part, trained for it (Matryoshka) and not
     adapters      all weights against low-rank adapters
+    forgetting    elements held by an anchor, rehearsal of bare queries, fused weights
     refine        negatives of REFINE against others, on queries that rules wrote for the IT catalog (no flow is used)
     distill       listwise distillation against plain InfoNCE, on the same queries, and its temperatures
 
 Every run has as many rows as the others of its group; an encoder for one type has as many as the multi-task run has of that type.
-Recall is dense, on organisations that nothing was trained on (--test) and on the dev split of the domain that was trained on. A
+Recall is dense, on organisations that nothing was trained on (--test), on the dev split of the domain that was trained on, and on
+general questions. The common run is the recipe of the shipped encoder without its means against forgetting. A
 run that is done is kept in FOLDER/runs and not made again. Written: recipes.json, recipes.md and a plot for each group.
 """
 
@@ -44,6 +46,7 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 TYPES = ("step", "table", "field", "catalog_item", "workflow")
 KINDS = ("step.requirement", "step.annotation", "step.flow")
 IN_DOMAIN = f"{DATA / 'it_service'}@dev"
+GENERAL = "general"
 Found = dict[str, float]
 
 
@@ -108,6 +111,12 @@ GROUPS: dict[str, tuple[Run, ...]] = {
         *(Run(f"teacher at {value}", {"distill.settings.teacher_temperature": value}, DISTILLED) for value in (0.1, 1.0)),
         *(Run(f"student at {value}", {"distill.settings.student_temperature": value}, DISTILLED) for value in (0.02, 0.1)),
     ),
+    "forgetting": (
+        COMMON,
+        Run("anchor", {"loss.anchor": 3.0}),
+        Run("anchor, rehearsal", {"loss.anchor": 3.0, "data.rehearsal": 4000}),
+        Run("anchor, rehearsal, 0.8 of the tuned weights", {"loss.anchor": 3.0, "data.rehearsal": 4000, "tuned_share": 0.8}),
+    ),
     "adapters": (COMMON, Run("adapters of rank 16", {"lora.rank": 16, "training.learning_rate": 5e-4})),
 }
 
@@ -127,11 +136,14 @@ class Study:
                 "training.warmup_steps": 0.1,
                 "training.save_steps": 1000,
                 "loss.refresh_steps": 100,
+                "loss.anchor": 0.0,
+                "data.rehearsal": 0,
+                "tuned_share": 1.0,
             }
         )
         self.options = options
         others = [open_dataset(DATA / name) for name in options.test]
-        self.tests = {"in domain": [open_dataset(IN_DOMAIN)], "out of domain": others}
+        self.tests = {"in domain": [open_dataset(IN_DOMAIN)], "out of domain": others, GENERAL: [open_dataset(DATA / GENERAL)]}
 
     @cached_property
     def shares(self) -> dict[str, float]:
@@ -199,7 +211,9 @@ class Study:
             facts |= {key: tuned[key] for key in ("pairs", "steps", "seconds", "loss")}
         else:
             target = Path(str(self.recipe.base))
-        return {**facts, **{place: self._measured(target, run, place) for place in self.tests}}
+        # An encoder for one type is not asked for others.
+        places = [place for place in self.tests if not (run.only and place == GENERAL)]
+        return {**facts, **{place: self._measured(target, run, place) for place in places}}
 
     def _measured(self, folder: Path, run: Run, place: str) -> Found:
         spec = str(folder if folder.is_dir() else find_base(str(folder)).folder)
@@ -216,24 +230,25 @@ def _file(name: str) -> str:
 
 
 def _table(runs: Sequence[tuple[Run, dict[str, Any]]], place: str) -> str:
-    head = ["", *TYPES, "mean", *KINDS, "minutes"]
+    head = ["", *TYPES, "mean", *KINDS, GENERAL, "minutes"]
     lines = grid(head, 1)
     for run, found in runs:
         values = found[place]
         cells = [f"{values[key]:.3f}" if key in values else "" for key in (*TYPES, "mean", *KINDS)]
         if run.only:
             cells[len(TYPES)] = ""
+        cells.append(f"{found[GENERAL]['mean']:.3f}" if GENERAL in found else "")
         lines.append(line([run.name, *cells, f"{found['seconds'] / 60:.0f}" if "seconds" in found else ""]))
     alone = [(run, found) for run, found in runs if run.only]
     if len(alone) == len(TYPES):
         values = {key: value for run, found in alone for key, value in found[place].items() if key == run.only or key in KINDS}
         mean = sum(values[name] for name in TYPES) / len(TYPES)
-        cells = [*(f"{values[name]:.3f}" for name in TYPES), f"{mean:.3f}", *(f"{values[kind]:.3f}" for kind in KINDS)]
+        cells = [*(f"{values[name]:.3f}" for name in TYPES), f"{mean:.3f}", *(f"{values[kind]:.3f}" for kind in KINDS), ""]
         lines.append(line(["five encoders, one a type", *cells, f"{sum(found['seconds'] for _, found in alone) / 60:.0f}"]))
     return "\n".join(lines)
 
 
-def _plot(group: str, runs: Sequence[tuple[Run, dict[str, Any]]], path: Path) -> None:
+def plot(group: str, runs: Sequence[tuple[Run, dict[str, Any]]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -251,7 +266,7 @@ def _plot(group: str, runs: Sequence[tuple[Run, dict[str, Any]]], path: Path) ->
     figure.savefig(path, dpi=150)
 
 
-def _runs(names: Sequence[str]) -> Iterator[tuple[str, tuple[Run, ...]]]:
+def selected(names: Sequence[str]) -> Iterator[tuple[str, tuple[Run, ...]]]:
     for name in names:
         yield name, (Run("untuned"), *GROUPS[name])
 
@@ -269,11 +284,11 @@ def main() -> None:
     options = parser.parse_args()
     study = Study(options)
     parts, results = [], {}
-    for name, runs in _runs(options.groups or list(GROUPS)):
+    for name, runs in selected(options.groups or list(GROUPS)):
         found = [(run, study.result(run)) for run in runs]
         results[name] = [result for _, result in found]
-        parts += [f"## {name}, {place}\n\n{_table(found, place)}" for place in study.tests]
-        _plot(name, found, study.folder / f"{name}.png")
+        parts += [f"## {name}, {place}\n\n{_table(found, place)}" for place in study.tests if place != GENERAL]
+        plot(name, found, study.folder / f"{name}.png")
     recipe = study.recipe.model_dump(mode="json", exclude={"base"}, exclude_defaults=True)
     content = {"recipe": recipe, "test": options.test, "sample": options.sample, "groups": results}
     (study.folder / "recipes.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -112,6 +112,9 @@ def test_files(tmp_path):
     assert read.query_tokens is None
     path.write_text("query_tokens: 128\n" + path.read_text())
     assert InstructionSet.from_path(path).query_tokens == 128
+    path.write_text(InstructionSet.from_path(path).to_yaml())
+    assert InstructionSet.from_path(path).query_tokens == 128
+    assert InstructionSet.from_path(path).templates == read.templates
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from multiretriever.training.restore import main, restore_checkpoint  # noqa: E4
 
 WORDS = "create update delete look up record user table incident email send approve the a of in slack channel request".split()
 TEXTS = [" ".join(WORDS[start : start + length]) for start in range(8) for length in (1, 4, 11)] + ["user " * 40]
-TEMPLATES = "templates:\n- id: any\n  instruction: Represent this\n"
+TEMPLATES = "query_tokens: 20\ntemplates:\n- id: any\n  instruction: Represent this\n"
 # Two heads of 24: 48 inputs are no multiple of the blocks of 32.
 SIZES = {
     "hidden_size": 48,
@@ -147,6 +147,7 @@ def test_text_side_is_kept(exported, restored):
     encoder, checkpoint = OnnxEncoder(exported), SentenceTransformerEncoder(restored)
     assert (checkpoint.window, checkpoint.dimension) == (encoder.window, encoder.dimension) == (22, 48)
     assert checkpoint.instructions.templates == encoder.instructions.templates
+    assert checkpoint.instructions.query_tokens == encoder.instructions.query_tokens == 20
     facts = read_checkpoint(restored)
     assert (facts.pooling, facts.max_length, facts.document_prompt) == ("cls", 24, "doc : ")
     assert checkpoint._model.prompts["any"] == "Represent this\n"

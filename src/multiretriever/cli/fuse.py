@@ -117,13 +117,12 @@ def _write(base: str, tuned: str, output: Path, share: float, form: str) -> Path
 
 
 def _spec(text: str) -> str | None:
-    from multiretriever.training.checkpoint import BASE_PACKAGE, SHIPPED
+    from multiretriever.training.checkpoint import SHIPPED, is_packaged
     from multiretriever.training.fusion import checkpoint_folder
 
     if text == SHIPPED:
         return None
-    packaged = text.replace("_", "-").lower() == BASE_PACKAGE and not Path(text).is_dir()
-    return str(checkpoint_folder(text)) if packaged else text
+    return str(checkpoint_folder(text)) if is_packaged(text) else text
 
 
 def _numbers(text: str) -> list[float]:

@@ -118,6 +118,17 @@ class InstructionSet:
         key = template.query_key if template.query_key not in lines else "query"
         return Prompt(template.instruction, dump_yaml({**lines, key: query}).rstrip("\n"), template.id)
 
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What stands before a query, by the template's id: the form in which sentence-transformers keeps it."""
+        return {item.id: f"{item.instruction}\n" for item in self.templates}
+
+    def to_yaml(self) -> str:
+        """Returns the file that ``from_path`` reads."""
+        content = {} if self.query_tokens is None else {"query_tokens": self.query_tokens}
+        templates = [item.model_dump(mode="json", exclude_defaults=True) for item in self.templates]
+        return dump_yaml({**content, "templates": templates})
+
     @classmethod
     def from_path(cls, path: str | Path) -> InstructionSet:
         """Reads a YAML file with the key ``templates``, and ``query_tokens`` where queries are to be cut.

@@ -35,20 +35,6 @@ def test_without_instructions(dataset):
     assert (pairs[1].query, pairs[1].template) == ("chat\nsay hello", "")
 
 
-def test_a_share_of_the_queries_has_the_general_instruction(dataset):
-    instructions = InstructionSet.default()
-    kinds = ("step.annotation", "step.annotation.scope")
-    own, _ = build(dataset, instructions=instructions, kinds=kinds)
-    whole, _ = build(dataset, instructions=instructions, kinds=kinds, general=1)
-    assert {pair.template for pair in whole} == {"any", "any.scope"}
-    assert "Represent this text for searching relevant items:\nquery: say hello" in {pair.query for pair in whole}
-    assert [(pair.query_id, pair.positive_id, pair.kind) for pair in whole] == [
-        (pair.query_id, pair.positive_id, pair.kind) for pair in own
-    ]
-    some, _ = build(dataset, instructions=instructions, kinds=kinds, general=0.4)
-    assert {pair.template for pair in some} == {"any", "any.scope", "step.annotation", "step.annotation.scope"}
-
-
 def test_every_kind_is_made_and_each_answer_is_a_pair(dataset):
     pairs, report = build(dataset, descriptions=("catalog_item",))
     kinds = {pair.kind for pair in pairs}

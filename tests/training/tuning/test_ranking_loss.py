@@ -159,3 +159,21 @@ def test_an_anchor_adds_how_far_the_texts_have_moved_from_the_base():
     drift = (0 + 1 - cosine(99, 90)) / 2
     assert loss(given, torch.tensor([0, 1])).item() == pytest.approx(moved + 0.5 * drift, abs=1e-5)
     assert [name for name, _ in loss.named_parameters()] == ["model.turn"]
+
+
+def test_rows_of_a_held_group_ask_for_the_bases_vector_of_the_bare_text():
+    model = Plane()
+    known = answers(([0], [0]), ([2], [2]))
+    known.held.add(0)
+    loss = RankingLoss(model, known, temperature=T, anchor=2.0)
+    # Queries below an instruction stand at 10 and 70 degrees, the bare texts at 0 and 90.
+    given = [features(10, 70), features(0, 90)]
+    drift = (1 - cosine(10, 0) + 1 - cosine(70, 90) + 0 + 0) / 4
+    assert loss(given, torch.tensor([0, 1])).item() == pytest.approx(2 * drift / T, abs=1e-5)
+    with torch.no_grad():
+        model.turn.fill_(0.1)
+    drift = (1 - cosine(11, 0) + 1 - cosine(77, 90) + 0 + 1 - cosine(99, 90)) / 4
+    value = loss(given, torch.tensor([0, 1]))
+    value.backward()
+    assert value.item() == pytest.approx(2 * drift / T, abs=1e-5)
+    assert model.turn.grad.item() != 0

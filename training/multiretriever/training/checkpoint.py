@@ -83,7 +83,7 @@ def find_base(spec: str | Path, *, work: Path | None = None) -> Base:
         MissingDependencyError: The package, or what restoring needs, is not installed.
     """
     text = str(spec).strip()
-    if text.replace("_", "-").lower() == BASE_PACKAGE and not Path(text).is_dir():
+    if is_packaged(text):
         return _packaged_base()
     exported = exported_folder(text)
     if exported is not None:
@@ -96,6 +96,11 @@ def find_base(spec: str | Path, *, work: Path | None = None) -> Base:
     if not (folder / "config.json").is_file():
         raise EncoderNotFoundError(f"{folder} has no config.json; the folder of a checkpoint is due")
     return Base(folder, folder.resolve().name)
+
+
+def is_packaged(spec: str | Path) -> bool:
+    """Returns whether the base's package is meant, and no folder of that name."""
+    return str(spec).replace("_", "-").lower() == BASE_PACKAGE and not Path(spec).is_dir()
 
 
 def exported_folder(spec: str | Path) -> Path | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from pydantic import ConfigDict
 
 from multiretriever.core.errors import RecipeError
 from multiretriever.core.problems import problems_of
@@ -16,15 +15,12 @@ from multiretriever.core.textfile import read_text
 from multiretriever.core.yaml_io import dump_yaml, parse_yaml
 from multiretriever.training.distill.settings import DistillSettings
 from multiretriever.training.pairs import PairSettings
+from multiretriever.training.settings import Settings
 
 _SUFFIX = ".yaml"
 
 
-class _Section(pydantic.BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSection(_Section):
+class DataSection(Settings):
     """What an encoder is trained on.
 
     Attributes:
@@ -38,18 +34,21 @@ class DataSection(_Section):
         least_per_type: Pairs of an element type of a dataset that are fewer than this are repeated, four times at most, so that
             small types are not forgotten beside large ones.
         pairs: How pairs are made, see ``PairSettings``.
+        rehearsal: Bare queries at most that are kept where the base has them, with the weight ``loss.anchor``, so that less of
+            what it knew is forgotten. Below the general instruction they are to be read as the base reads them without.
     """
 
     datasets: tuple[str, ...] = ()
     instructions: bool = True
     element_types: tuple[str, ...] = ()
     answers_per_query: pydantic.PositiveInt | None = None
-    per_kind: dict[str, pydantic.PositiveInt] = {}
+    per_kind: dict[str, pydantic.PositiveInt] = pydantic.Field(default={})
     least_per_type: int = pydantic.Field(default=0, ge=0)
     pairs: PairSettings = PairSettings()
+    rehearsal: int = pydantic.Field(default=0, ge=0)
 
 
-class LossSection(_Section):
+class LossSection(Settings):
     """What is minimised.
 
     Attributes:
@@ -85,7 +84,7 @@ class LossSection(_Section):
         return self
 
 
-class TrainingSection(_Section):
+class TrainingSection(Settings):
     """How it is minimised; the numbers go to the trainer of sentence-transformers.
 
     Attributes:
@@ -130,7 +129,7 @@ class TrainingSection(_Section):
     report_to: tuple[str, ...] = ()
 
 
-class DevSection(_Section):
+class DevSection(Settings):
     """What the best checkpoint is chosen on: dense recall, the mean over dataset and element type.
 
     Attributes:
@@ -142,7 +141,7 @@ class DevSection(_Section):
     queries: int = pydantic.Field(default=200, ge=1)
 
 
-class LoraSection(_Section):
+class LoraSection(Settings):
     """Low-rank adapters instead of all weights (Hu et al., arXiv 2106.09685), by peft. They are merged at the end.
 
     Attributes:
@@ -156,7 +155,7 @@ class LoraSection(_Section):
     dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
 
 
-class DistillSection(_Section):
+class DistillSection(Settings):
     """Listwise distillation in place of ``loss``: rankings of a teacher instead of right and wrong.
 
     Attributes:
@@ -170,7 +169,7 @@ class DistillSection(_Section):
     settings: DistillSettings = DistillSettings()
 
 
-class Recipe(_Section):
+class Recipe(Settings):
     """How an encoder is trained.
 
     Attributes:
@@ -197,6 +196,12 @@ class Recipe(_Section):
     lora: LoraSection | None = None
     matryoshka: tuple[int, ...] = ()
     tuned_share: float = pydantic.Field(default=1.0, gt=0, le=1)
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if self.data.rehearsal and (self.distill is not None or not self.loss.anchor):
+            raise ValueError("data.rehearsal goes with a loss that has an anchor, and without distill")
+        return self
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
         """Returns the recipe with other values, by dotted names such as ``training.steps``.

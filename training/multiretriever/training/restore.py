@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from multiretriever.core.encoders.onnx import CONFIG_FILE, EncoderConfig, OnnxEncoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError, MultiRetrieverError
-from multiretriever.core.yaml_io import dump_yaml
 from multiretriever.training.checkpoint import INSTRUCTIONS_FILE, SHIPPED, exported_folder, read_checkpoint
 from multiretriever.training.encoder_folder import replace_folder
 
@@ -195,12 +194,11 @@ def _write_modules(folder: Path, config: EncoderConfig) -> None:
 
 
 def _write_prompts(folder: Path, encoder: OnnxEncoder, document_prompt: str) -> None:
-    templates = encoder.instructions.templates if encoder.instructions else ()
-    prompts = {"document": document_prompt, **{item.id: f"{item.instruction}\n" for item in templates}}
+    instructions = encoder.instructions
+    prompts = {"document": document_prompt, **(instructions.prompts if instructions else {})}
     _write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": None})
-    if templates:
-        content = {"templates": [item.model_dump(mode="json", exclude_defaults=True) for item in templates]}
-        (folder / INSTRUCTIONS_FILE).write_text(dump_yaml(content), encoding="utf-8", newline="\n")
+    if instructions is not None:
+        (folder / INSTRUCTIONS_FILE).write_text(instructions.to_yaml(), encoding="utf-8", newline="\n")
 
 
 def _write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:

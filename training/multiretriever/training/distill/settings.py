@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import pydantic
-from pydantic import ConfigDict
 
-from multiretriever.core import ParameterError
+from multiretriever.training.settings import Settings
 
 Normalization: TypeAlias = Literal["percentiles", "sigmoid", "lists", "none"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
-_Settings = TypeVar("_Settings", bound="_Checked")
 
 
-class _Checked(pydantic.BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def of(cls: type[_Settings], **values: Any) -> _Settings:
-        """Makes settings.
-
-        Raises:
-            ParameterError: A value is not valid.
-        """
-        try:
-            return cls(**values)
-        except pydantic.ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ParameterError(f"{where}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})") from error
-
-
-class DistillSettings(_Checked):
+class DistillSettings(Settings):
     """How lists are made, scored and learned from. The same settings, data, encoders and teacher give the same rows.
 
     Attributes:
@@ -101,7 +81,7 @@ class DistillSettings(_Checked):
         )
 
 
-class TeacherSettings(_Checked):
+class TeacherSettings(Settings):
     """How a teacher is trained.
 
     Attributes:

@@ -66,7 +66,8 @@ def train_teacher(
     _open_work(work, facts)
     with bars(shown=progress) as on_progress:
         trainer = _trainer(library, model, rows, work, settings, on_progress)
-        trainer.train(resume_from_checkpoint=_last_checkpoint(work))
+        checkpoint = library["newest_checkpoint"](work)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if any(not bool(value.isfinite().all()) for value in model.state_dict().values() if value.is_floating_point()):
         raise EncoderError("training ended in weights that are not finite; lower the learning rate")
     finished = work / "finished"
@@ -141,18 +142,6 @@ def _open_work(work: Path, facts: dict[str, Any]) -> None:
     shutil.rmtree(work / "finished", ignore_errors=True)
 
 
-def _last_checkpoint(work: Path) -> str | None:
-    """Returns the last checkpoint that is whole; others, which a killed process left, are removed."""
-    found: dict[int, Path] = {}
-    for folder in work.glob("checkpoint-*"):
-        try:
-            # The trainer writes its state after everything else.
-            found[int(json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])] = folder
-        except (OSError, ValueError, KeyError, TypeError):
-            shutil.rmtree(folder, ignore_errors=True)
-    return str(found[max(found)]) if found else None
-
-
 def in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
     """Returns a sampler of batches of rows as they stand. A function of the module, since the trainer pickles its arguments."""
     from torch.utils.data import BatchSampler, SequentialSampler
@@ -177,7 +166,7 @@ def _trainer(
         batch_sampler=in_order,
         save_strategy="steps",
         save_steps=settings.save_every,
-        save_total_limit=1,
+        save_total_limit=2,
         logging_steps=max(1, settings.steps // 20),
         disable_tqdm=True,
         report_to="none",
@@ -187,6 +176,7 @@ def _trainer(
     trainer = library["trainer"](model=model, args=arguments, train_dataset=learned, loss=library["loss"](model))
     trainer.remove_callback(library["printer"])  # it writes to standard output, which belongs to the caller
     trainer.add_callback(library["callback"](on_progress))
+    trainer.add_callback(library["mark"]())
     return trainer
 
 
@@ -197,6 +187,8 @@ def _library() -> dict[str, Any]:
         from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
         from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
         from transformers import PrinterCallback, TrainerCallback, set_seed
+
+        from multiretriever.training.resuming import MarkComplete, newest_checkpoint
     except ImportError as error:
         raise MissingDependencyError('training needs more packages: pip install "multiretriever[train]"') from error
 
@@ -214,5 +206,7 @@ def _library() -> dict[str, Any]:
         "loss": BinaryCrossEntropyLoss,
         "printer": PrinterCallback,
         "callback": Steps,
+        "mark": MarkComplete,
+        "newest_checkpoint": newest_checkpoint,
         "seed": set_seed,
     }

@@ -14,7 +14,7 @@ from multiretriever.core.encoders import Encoder, FusedEncoder, SentenceTransfor
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.evaluation import evaluate, retriever_systems
 from multiretriever.core.instructions import InstructionSet
-from multiretriever.training.checkpoint import BASE_PACKAGE
+from multiretriever.training.checkpoint import is_packaged
 from multiretriever.training.fusion.sweep_report import FusionSweep, SweepPoint, recall_by_dataset
 from multiretriever.training.fusion.weights import checkpoint_folder, fuse_weights
 
@@ -151,7 +151,7 @@ class _Encoders:
 
 
 def _load(spec: Spec) -> Encoder:
-    packaged = isinstance(spec, str) and spec.replace("_", "-").lower() == BASE_PACKAGE
+    packaged = isinstance(spec, str) and is_packaged(spec)
     return load_encoder(checkpoint_folder(str(spec)) if packaged else spec)
 
 

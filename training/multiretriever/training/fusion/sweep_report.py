@@ -126,7 +126,7 @@ def sweep_markdown(sweep: FusionSweep) -> str:
 
 
 def plot_sweep(sweep: FusionSweep, path: str | Path) -> None:
-    """Draws recall in the domain over recall out of it, a point for each share, as PNG.
+    """Draws recall in the domain over recall out of it, a point for each share, in the format of the file's suffix.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -147,7 +147,7 @@ def plot_sweep(sweep: FusionSweep, path: str | Path) -> None:
     axes.legend(fontsize=8)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, format="png")
+        figure.savefig(path, dpi=150)
     except OSError as error:
         raise ParameterError(f"the plot {path} cannot be written: {error.strerror or error}") from error
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from multiretriever.core.encoders.fused import SHARE
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError, ParameterError
-from multiretriever.training.checkpoint import BASE_NAME, BASE_PACKAGE, INSTRUCTIONS_FILE, exported_folder, find_base
+from multiretriever.training.checkpoint import BASE_NAME, INSTRUCTIONS_FILE, exported_folder, find_base, is_packaged
 from multiretriever.training.encoder_folder import replace_folder
 
 FACTS_FILE = "fusion.json"
@@ -36,7 +36,7 @@ def checkpoint_folder(spec: str | Path, work: Path | None = None) -> Path:
         EncoderNotFoundError: There is no such folder, it has no ``modules.json``, or it must be restored and ``work`` is None.
         MissingDependencyError: The package, or what restoring needs, is not installed.
     """
-    if _is_packaged(spec) or exported_folder(spec) is not None:
+    if is_packaged(spec) or exported_folder(spec) is not None:
         return find_base(spec, work=work).folder
     folder = Path(spec)
     if not (folder / "modules.json").is_file():
@@ -44,10 +44,6 @@ def checkpoint_folder(spec: str | Path, work: Path | None = None) -> Path:
             f"{folder} is no checkpoint of sentence-transformers (it has no modules.json); weights are fused from two of those"
         )
     return folder
-
-
-def _is_packaged(spec: str | Path) -> bool:
-    return str(spec).replace("_", "-").lower() == BASE_PACKAGE and not Path(spec).is_dir()
 
 
 def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_share: float = SHARE) -> Path:
@@ -73,7 +69,7 @@ def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_
     """
     if not 0 <= tuned_share <= 1:
         raise ParameterError(f"the share of the tuned encoder is a number from 0 to 1 (got {tuned_share!r})")
-    names = [BASE_NAME if _is_packaged(spec) else Path(spec).resolve().name for spec in (base, tuned)]
+    names = [BASE_NAME if is_packaged(spec) else Path(spec).resolve().name for spec in (base, tuned)]
     output = Path(output)
     _check_output(output)
     tuned = checkpoint_folder(tuned)

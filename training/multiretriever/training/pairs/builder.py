@@ -142,8 +142,7 @@ class PairBuilder:
             positives = tuple(item for item in example.relevant if balancer.keeps((*kind, item)))
             if positives:
                 rng = self._chance(example, "text")
-                general = self._chance(example, "general").random() < self._settings.general
-                prompt = query_text(example, self._instructions, rng, general=general)
+                prompt = query_text(example, self._instructions, rng)
                 yield _Kept(example, positives, self._known.of(example), prompt)
 
     def _chance(self, example: Example, purpose: str) -> random.Random:

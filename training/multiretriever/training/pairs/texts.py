@@ -8,9 +8,8 @@ from typing import Any
 
 from multiretriever.core import Element, Flow, InstructionSet, element_type
 from multiretriever.core.datasets import Example
-from multiretriever.core.instructions import ANY_TYPE, Prompt
+from multiretriever.core.instructions import Prompt
 from multiretriever.core.prompts import make_prompt
-from multiretriever.core.query import check_context
 
 # What somebody who builds a flow may not have filled in yet. None stands first: half of the flows are left as they are.
 _LEFT_OUT: tuple[tuple[str, ...], ...] = ((), (), (), ("name", "label"), ("requirement",), ("name", "label", "scope"))
@@ -28,15 +27,13 @@ def element_text(element: Element, hidden: tuple[str, ...] = ()) -> str:
     return element_type(element.element_type).text(element)
 
 
-def query_text(example: Example, instructions: InstructionSet | None, rng: random.Random, *, general: bool = False) -> Prompt:
-    """Returns the query as the encoder reads it; with ``general`` as if its type had no instruction of its own.
+def query_text(example: Example, instructions: InstructionSet | None, rng: random.Random) -> Prompt:
+    """Returns the query as the encoder reads it.
 
     A flow in its context is varied: parts of its head are left out of some, and inputs of steps out of some, as in flows that
     people are still building.
     """
     context = {key: _varied(value, rng) if isinstance(value, Flow) else value for key, value in example.context.items()}
-    if general and instructions is not None:
-        return instructions.prompt(example.query, ANY_TYPE, check_context(context))
     return make_prompt(example.query, example.element_type, context, instructions=instructions)
 
 

@@ -6,12 +6,10 @@ of the listwise-distillation paper (arXiv 2502.19712): a mix of them taught its 
 
 from __future__ import annotations
 
-from typing import Any
-
 import pydantic
-from pydantic import ConfigDict
 
 from multiretriever.core.errors import ParameterError
+from multiretriever.training.settings import Settings
 
 REFINE = "refine"
 FEW_SHOT = "few_shot"
@@ -21,7 +19,7 @@ KINDS: tuple[str, ...] = (REFINE, *RULE_KINDS, FEW_SHOT)
 """All kinds that the package has prompts for; a folder of prompts of your own has its own kinds."""
 
 
-class WriterSettings(pydantic.BaseModel):
+class WriterSettings(Settings):
     """How many queries are written, of what kinds.
 
     Attributes:
@@ -30,24 +28,9 @@ class WriterSettings(pydantic.BaseModel):
         seed: Decides all chance.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kinds: tuple[str, ...] = ()
     per_element: int = pydantic.Field(default=2, ge=1, le=50)
     seed: int = 0
-
-    @classmethod
-    def of(cls, **values: Any) -> WriterSettings:
-        """Makes settings.
-
-        Raises:
-            ParameterError: A value is not valid.
-        """
-        try:
-            return cls(**values)
-        except pydantic.ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise ParameterError(f"{'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})") from error
 
 
 def check_kinds(wanted: tuple[str, ...], known: tuple[str, ...], writer: str) -> tuple[str, ...]:

