@@ -3,7 +3,7 @@
 Usage: python benchmarks/near_duplicates.py TRAINING OTHER ... [--output FILE.json]
 
 Two measures: MinHash (datasketch; Jaccard of three-word shingles of requirement and annotations, at least 0.5) and the cosine of
-the requirements by the shipped encoder (at least 0.9). A flow counts once, however many near-duplicates it has.
+the requirements by an encoder (at least 0.9). A flow counts once, however many near-duplicates it has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
-from multiretriever.core import Flow, default_encoder
+from multiretriever.core import Encoder, Flow, load_encoder
 from multiretriever.core.datasets import Dataset
 
 SHINGLE = 3
@@ -48,14 +48,14 @@ def minhash(flow: Flow) -> MinHash:
     return made
 
 
-def read(path: Path) -> list[Part]:
+def read(path: Path, encoder: Encoder) -> list[Part]:
     dataset = Dataset.from_path(path)
     parts = []
     for split in dataset.splits or (None,):
         flows = list(dataset.flows(split))
         if flows:
             name = f"{dataset.name} ({split})" if split else dataset.name
-            vectors = default_encoder().encode_documents([flow.requirement for flow in flows])
+            vectors = encoder.encode_documents([flow.requirement for flow in flows])
             parts.append(Part(name, flows, [minhash(flow) for flow in flows], vectors))
     return parts
 
@@ -102,10 +102,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("training", type=Path)
     parser.add_argument("others", nargs="*", type=Path)
+    parser.add_argument("--encoder", help="as for multiretriever index")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    training = read(options.training)
-    others = [part for path in options.others for part in read(path)]
+    encoder = load_encoder(options.encoder)
+    training = read(options.training, encoder)
+    others = [part for path in options.others for part in read(path, encoder)]
     rows = [compare(part, part) for part in (*training, *others)]
     rows += [compare(part, training[0]) for part in (*training[1:], *others)]
     print("| flows | compared with | number | MinHash | cosine |\n| --- | --- | ---: | ---: | ---: |")
@@ -113,7 +115,7 @@ def main() -> None:
         shares = f"{row['minhash_share']:.1%} | {row['cosine_share']:.1%}"
         print(f"| {row['flows']} | {row['compared_with']} | {row['count']} | {shares} |")
     if options.output:
-        facts = {"jaccard": JACCARD, "shingle_words": SHINGLE, "cosine": COSINE, "encoder": default_encoder().name}
+        facts = {"jaccard": JACCARD, "shingle_words": SHINGLE, "cosine": COSINE, "encoder": encoder.name}
         options.output.write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ def test_representations(plainly, tuned, tmp_path):
     assert f"use it by --encoder {tmp_path / 'fused'}" in result.stderr
     encoder = load_encoder(tmp_path / "fused")
     assert isinstance(encoder, FusedEncoder)
-    assert (encoder.share, encoder.base.name) == (0.5, "all-minilm-l6-v2")
+    assert (encoder.share, encoder.base.name) == (0.5, "multiretriever-minilm-l6")
 
 
 def test_sweep(plainly, tuned, tmp_path):

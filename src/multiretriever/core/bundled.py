@@ -6,5 +6,5 @@ from pathlib import Path
 
 # Not importlib.resources: the namespace has several roots in a development install, and only the one of this file has data.
 _ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_MODEL = _ROOT / "models" / "all-minilm-l6-v2"
+DEFAULT_MODEL = _ROOT / "models" / "multiretriever-minilm-l6"
 IT_SERVICE = _ROOT / "data" / "it_service"

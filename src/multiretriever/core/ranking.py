@@ -14,7 +14,7 @@ from multiretriever.core.lexical import LexicalIndex, top
 from multiretriever.core.query import Mode
 
 # Share of the cosine in the fused score; BM25 has the rest. Chosen on development sets (docs/benchmarks.md).
-DENSE_WEIGHT = 0.85
+DENSE_WEIGHT = 0.9
 # Candidates that each side puts up for the fusion, at least, and as a multiple of k.
 _MIN_CANDIDATES = 50
 _CANDIDATES_PER_HIT = 3

@@ -119,12 +119,13 @@ def test_each_option_of_a_recipe_trains(dataset, tmp_path, values):
 
 def test_a_share_of_the_tuned_weights_lies_between_base_and_tuned(dataset, tmp_path):
     whole = train(recipe(dataset), tmp_path / "whole")
-    part = train(recipe(dataset, tuned_share=0.25), tmp_path / "part")
+    part = train(recipe(dataset, **{"tuned_share": 0.25, "dev.datasets": [str(dataset)]}), tmp_path / "part")
     base = load_encoder(str(find_base(BASE).folder)).encode_documents(TEXTS)
     to_whole, to_part = (np.linalg.norm(vectors(made.folder) - base, axis=1) for made in (whole, part))
     assert np.all(to_part < to_whole)
     assert np.all(to_part > 0)
     assert (part.folder / "instructions.yaml").is_file()
+    assert "before the weights were mixed" in (part.folder / "README.md").read_text()
 
 
 def test_adapters_are_merged_into_the_base(dataset, tmp_path):

@@ -21,7 +21,7 @@ class Encoder(Protocol):
     """Turns text into vectors of unit length, so that their dot product is their cosine.
 
     Attributes:
-        name: Name for people, such as ``all-minilm-l6-v2``.
+        name: Name for people, such as ``multiretriever-minilm-l6``.
         dimension: Length of a vector.
         fingerprint: Changes with everything that changes a document's vector: weights, document prompt, pooling, normalisation,
             longest input. An index can only be read with the fingerprint that it was built with.

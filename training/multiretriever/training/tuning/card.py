@@ -25,7 +25,7 @@ Pairs of a query and an element that answers it; how they are made is told in th
 
 ## Recipe
 
-{steps:,} optimizer steps in {minutes:.0f} minutes, by `multiretriever train recipe.yaml` with this file (it is in this folder):
+{steps:,} optimizer steps in {minutes:.0f} minutes, by `multiretriever train recipe.yaml` with this file:
 
 ```yaml
 {recipe}```
@@ -56,18 +56,19 @@ def write_training_card(folder: Path, recipe: Recipe, tuned: Tuned) -> None:
         steps=tuned.steps,
         minutes=tuned.seconds / 60,
         recipe=recipe.to_yaml(),
-        dev=_dev(tuned),
+        dev=_dev(recipe, tuned),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _dev(tuned: Tuned) -> str:
+def _dev(recipe: Recipe, tuned: Tuned) -> str:
     if not tuned.dev:
         return ""
     step, figures = tuned.dev[-1]
     rows = [[name, f"{value:.3f}"] for name, value in figures.items()]
     table = _table(["dev set / element type", "recall"], rows, texts=1)
-    return f"## Dev recall, dense, at step {step}\n\n{table}\n"
+    mixed = "Measured before the weights were mixed with the base's.\n\n" if recipe.tuned_share < 1 else ""
+    return f"## Dev recall, dense, at step {step}\n\n{mixed}{table}\n"
 
 
 def _table(head: list[str], rows: list[list[str]], *, texts: int) -> str:
