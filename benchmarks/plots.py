@@ -3,7 +3,7 @@
 Usage: python benchmarks/plots.py [--results FOLDER] [--output FOLDER]
 
 Reads recipes.json, adapting.json, fusion.json (a sweep of ``multiretriever fuse``) and training.json (of the shipped encoder, as
-``multiretriever train`` writes it). The same results give the same bytes.
+``multiretriever train`` writes it), those of them that are there. The same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,29 @@ def plot_training(facts: dict[str, Any], path: Path) -> None:
     figure.savefig(path)
 
 
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _training(path: Path, output: Path) -> None:
+    plot_training(_read(path), output / "training.svg")
+
+
+def _fusion(path: Path, output: Path) -> None:
+    plot_sweep(FusionSweep.load(path), output / "fusion.svg")
+
+
+def _adapting(path: Path, output: Path) -> None:
+    found = _read(path)
+    adapting.plot(found["curve"], {float(share): count for share, count in found["flows"].items()}, output / "adapting.svg")
+
+
+def _recipes(path: Path, output: Path) -> None:
+    groups = _read(path)["groups"]
+    for group, runs in recipes.selected(list(groups)):
+        recipes.plot(group, list(zip(runs, groups[group], strict=True)), output / f"{group}.svg")
+
+
 def main() -> None:
     import matplotlib
 
@@ -52,19 +75,10 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
-    def read(name: str) -> Any:
-        return json.loads((options.results / name).read_text(encoding="utf-8"))
-
-    plot_training(read("training.json"), options.output / "training.svg")
-    plot_sweep(FusionSweep.load(options.results / "fusion.json"), options.output / "fusion.svg")
-    curves = read("adapting.json")
-    adapting.plot(
-        curves["curve"], {float(share): count for share, count in curves["flows"].items()}, options.output / "adapting.svg"
-    )
-    groups = read("recipes.json")["groups"]
-    for group, runs in recipes.selected(list(groups)):
-        found = dict(zip((run.name for run in runs), groups[group], strict=True))
-        recipes.plot(group, [(run, found[run.name]) for run in runs], options.output / f"{group}.svg")
+    for name, draw in (("training", _training), ("fusion", _fusion), ("adapting", _adapting), ("recipes", _recipes)):
+        path = options.results / f"{name}.json"
+        if path.is_file():
+            draw(path, options.output)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core import InstructionSet, load_encoder
-from multiretriever.core.evaluation import RECALL, evaluate, open_dataset, retriever_systems
+from multiretriever.core.evaluation import evaluate, open_dataset, retriever_systems
 from multiretriever.core.markdown import grid, line
 from multiretriever.training.checkpoint import find_base
 from multiretriever.training.distill import TeacherSettings, train_teacher
@@ -220,7 +220,7 @@ class Study:
         systems = retriever_systems({"e": load_encoder(f"{spec}#{run.dimension}" if run.dimension else spec)}, ["dense"])
         types = (run.only,) if run.only else None
         report = evaluate(self.tests[place], systems, element_types=types, by=["element_type", "kind"], sample=self.sample)
-        tables = [table for table in report.tables if table.measure == RECALL]
+        tables = [table for table in report.tables if table.measure == "recall"]
         # The first table last: its mean is that over types.
         return {row.label: round(row.cells[table.systems[0]].value, 4) for table in reversed(tables) for row in table.all_rows}
 
