@@ -237,7 +237,7 @@ def _table(runs: Sequence[tuple[Run, dict[str, Any]]], place: str) -> str:
         cells = [f"{values[key]:.3f}" if key in values else "" for key in (*TYPES, "mean", *KINDS)]
         if run.only:
             cells[len(TYPES)] = ""
-        cells.append(f"{found[GENERAL]['mean']:.3f}" if GENERAL in found else "")
+        cells.append(f"{found[GENERAL]['passage']:.3f}" if GENERAL in found else "")
         lines.append(line([run.name, *cells, f"{found['seconds'] / 60:.0f}" if "seconds" in found else ""]))
     alone = [(run, found) for run, found in runs if run.only]
     if len(alone) == len(TYPES):
