@@ -1,6 +1,6 @@
 """Share of flows that have a near-duplicate, within each dataset and between the training flows and each other dataset.
 
-Usage: python benchmarks/near_duplicates.py TRAINING OTHER ... [--output FILE.json]
+Usage: python benchmarks/near_duplicates.py TRAINING OTHER ... [--encoder SPEC] [--output FILE.json]
 
 Two measures: MinHash (datasketch; Jaccard of three-word shingles of requirement and annotations, at least 0.5) and the cosine of
 the requirements by an encoder (at least 0.9). A flow counts once, however many near-duplicates it has.

@@ -89,8 +89,9 @@ def pairs_task(
         raise TrainingError(
             f"no pair has {section.negatives} negatives; ask for fewer under loss.negatives, or for more under data.pairs"
         )
-    texts = rehearsal_texts(pairs, recipe.data.rehearsal, recipe.training.seed)
-    add_rehearsal(rows, answers, texts, instructions, window)
+    if recipe.data.rehearsal:  # else every pair's query would be parsed for nothing
+        texts = rehearsal_texts(pairs, recipe.data.rehearsal, recipe.training.seed)
+        add_rehearsal(rows, answers, texts, instructions, window)
     if section.name == "contrastive":
         return Task(contrastive_data(rows), ContrastiveLoss(model, margin=section.margin))
     bank = Bank(model, answers, size=section.bank, seed=recipe.training.seed) if section.name == "catalog" else None
