@@ -55,6 +55,7 @@ def test_values_are_changed_by_dotted_names():
         ("loss: {name: contrastive, negatives: 0}", "negatives"),
         ("loss: {name: contrastive, mini_batch: 8}", "mini_batch"),
         ("loss: {name: contrastive, anchor: 1}", "anchor"),
+        ("data: {rehearsal: 5}", "rehearsal goes with a loss that has an anchor"),
         ("data: {pairs: {kinds: [step.nothing]}}", "step.nothing"),
         ("tuned_share: 1.5", "tuned_share"),
         ("[1, 2]", "mapping"),
