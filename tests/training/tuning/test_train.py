@@ -102,7 +102,7 @@ def test_types_that_the_data_does_not_have_leave_nothing_to_train_on(dataset, tm
         {"loss": {"name": "contrastive", "negatives": 1}},
         {"loss": {"name": "in-batch", "negatives": 1}},
         {"loss": {"name": "in-batch", "negatives": 0, "mini_batch": 4}},
-        {"matryoshka": [384, 64], "loss.anchor": 1.0, "data.rehearsal": 8},
+        {"matryoshka": [384, 64], "loss.anchor": 1.0, "loss.rehearsal": 2.0, "data.rehearsal": 8, "data.passages": 4},
         {"training.accumulate": 2, "training.gradient_checkpointing": True, "training.optimizer": "adafactor"},
         {"data.instructions": False},
         {"training.bf16": True, "training.batch_size": 2},

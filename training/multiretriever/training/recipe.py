@@ -34,8 +34,9 @@ class DataSection(Settings):
         least_per_type: Pairs of an element type of a dataset that are fewer than this are repeated, four times at most, so that
             small types are not forgotten beside large ones.
         pairs: How pairs are made, see ``PairSettings``.
-        rehearsal: Bare queries at most that are kept where the base has them, with the weight ``loss.anchor``, so that less of
+        rehearsal: Bare queries at most that are kept where the base has them, with the weight ``loss.rehearsal``, so that less of
             what it knew is forgotten. Below the general instruction they are to be read as the base reads them without.
+        passages: Passages, each of several bare queries, that are kept in the same way.
     """
 
     datasets: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class DataSection(Settings):
     least_per_type: int = pydantic.Field(default=0, ge=0)
     pairs: PairSettings = PairSettings()
     rehearsal: int = pydantic.Field(default=0, ge=0)
+    passages: int = pydantic.Field(default=0, ge=0)
 
 
 class LossSection(Settings):
@@ -59,6 +61,8 @@ class LossSection(Settings):
         negatives: Negatives of each pair in its batch.
         anchor: Weight of what keeps elements where the base has them: 1 less the cosine of an element's vector with the base's,
             in ``in-batch`` and ``catalog``. Queries then learn to find elements without moving everything else.
+        rehearsal: Weight of what is rehearsed, each 1 less the cosine with the base's vector, over the temperature; None for that
+            of the anchor.
         bank: Elements of each type of each dataset that compete beside those of the batch in ``catalog``, at most.
         refresh_steps: Steps between two refreshes of their vectors in ``catalog``.
         mini_batch: Texts encoded at once, for batches that do not fit into memory (gradient caching); None for whole batches.
@@ -69,16 +73,22 @@ class LossSection(Settings):
     margin: float = pydantic.Field(default=0.5, gt=0)
     negatives: int = pydantic.Field(default=1, ge=0, le=20)
     anchor: float = pydantic.Field(default=0.0, ge=0)
+    rehearsal: float | None = pydantic.Field(default=None, ge=0)
     bank: int = pydantic.Field(default=512, ge=1)
     refresh_steps: int = pydantic.Field(default=200, ge=1)
     mini_batch: int | None = pydantic.Field(default=None, ge=1)
+
+    @property
+    def rehearsal_weight(self) -> float:
+        """Weight of what is rehearsed."""
+        return self.anchor if self.rehearsal is None else self.rehearsal
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> LossSection:
         if self.name == "contrastive" and self.negatives == 0:
             raise ValueError("the contrastive loss needs negatives: 1 at least")
-        if self.anchor and (self.name == "contrastive" or self.mini_batch is not None):
-            raise ValueError("an anchor goes with in-batch and catalog, and without mini_batch")
+        if (self.anchor or self.rehearsal) and (self.name == "contrastive" or self.mini_batch is not None):
+            raise ValueError("anchor and rehearsal go with in-batch and catalog, and without mini_batch")
         if self.name == "contrastive" and self.mini_batch is not None:
             raise ValueError("the contrastive loss takes no mini_batch: its rows do not depend on each other; use accumulate")
         return self
@@ -199,8 +209,8 @@ class Recipe(Settings):
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Recipe:
-        if self.data.rehearsal and (self.distill is not None or not self.loss.anchor):
-            raise ValueError("data.rehearsal goes with a loss that has an anchor, and without distill")
+        if (self.data.rehearsal or self.data.passages) and (self.distill is not None or not self.loss.rehearsal_weight):
+            raise ValueError("rehearsal goes with a loss that has an anchor or a weight for it, and without distill")
         return self
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:

@@ -85,7 +85,8 @@ class TeacherSettings(Settings):
     """How a teacher is trained.
 
     Attributes:
-        base: Folder of a BERT-family checkpoint, or the name of the base's package; it gets a fresh head of one number.
+        base: Folder of a BERT-family checkpoint or of an exported encoder, ``shipped``, or the name of the base's package. It
+            gets a fresh head of one number.
         steps: Optimizer steps.
         batch_size: Pairs of query and element a step.
         learning_rate: Highest learning rate; it falls linearly to 0.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,8 +26,6 @@ from multiretriever.training.encoder_folder import replace_folder
 from multiretriever.training.pairs import Pair
 
 SETTINGS_FILE = "teacher.json"
-# Batches that are sorted by length together: enough for even lengths, few enough for a good shuffle.
-_POOL = 50
 _Row = tuple[str, str, float]
 
 
@@ -57,11 +54,11 @@ def train_teacher(
     if folder.exists() and not ((folder / SETTINGS_FILE).is_file() or (folder.is_dir() and not any(folder.iterdir()))):
         raise ParameterError(f"{folder} holds something else than a teacher and would be replaced; choose another folder")
     library = _library()
-    base = find_base(settings.base)
+    work = folder.with_name(f".{folder.name}.training")
+    base = find_base(settings.base, work=work / "base")
     library["seed"](settings.seed)  # the head is drawn by chance
     model = load_cross_encoder(base.folder, max_tokens=settings.max_tokens, fresh=True)
     rows = _rows(pairs, QueryReader(model.tokenizer, settings.max_tokens), settings)
-    work = folder.with_name(f".{folder.name}.training")
     facts = {"base": base.name, **settings.model_dump(exclude={"base", "save_every"}), "rows": _digest(rows)}
     _open_work(work, facts)
     with bars(shown=progress) as on_progress:
@@ -77,31 +74,6 @@ def train_teacher(
     replace_folder(finished, folder)
     shutil.rmtree(work, ignore_errors=True)
     return folder
-
-
-def plan(lengths: Sequence[int], batch_size: int, steps: int, seed: int) -> list[int]:
-    """Returns which rows are learned from, in order: ``steps`` batches of texts of about one length.
-
-    Passes over all rows follow each other, each in another order. Rows of some batches are sorted by length together, and the
-    batches shuffled again: a batch is as slow as its longest text.
-
-    Args:
-        lengths: Length of each row.
-        batch_size: Rows a batch.
-        steps: Batches.
-        seed: Decides the order.
-    """
-    rng = random.Random(seed)
-    needed, order = batch_size * steps, list[int]()
-    while len(order) < needed:
-        order += rng.sample(range(len(lengths)), len(lengths))
-    batches: list[list[int]] = []
-    for start in range(0, needed, batch_size * _POOL):
-        pool = sorted(order[start : min(start + batch_size * _POOL, needed)], key=lengths.__getitem__)
-        found = [pool[place : place + batch_size] for place in range(0, len(pool), batch_size)]
-        rng.shuffle(found)
-        batches += found
-    return [row for batch in batches for row in batch]
 
 
 def _rows(pairs: Iterable[Pair], reader: QueryReader, settings: TeacherSettings) -> list[_Row]:
@@ -136,23 +108,16 @@ def _open_work(work: Path, facts: dict[str, Any]) -> None:
     path = work / SETTINGS_FILE
     text = json.dumps(facts, indent=2) + "\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        for checkpoint in work.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     shutil.rmtree(work / "finished", ignore_errors=True)
-
-
-def in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
-    """Returns a sampler of batches of rows as they stand. A function of the module, since the trainer pickles its arguments."""
-    from torch.utils.data import BatchSampler, SequentialSampler
-
-    return BatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
 
 def _trainer(
     library: dict[str, Any], model: Any, rows: Sequence[_Row], work: Path, settings: TeacherSettings, on_progress: OnProgress
 ) -> Any:
-    order = plan([len(query) + len(text) for query, text, _ in rows], settings.batch_size, settings.steps, settings.seed)
     columns = {name: [row[place] for row in rows] for place, name in enumerate(("query", "text", "label"))}
     arguments = library["arguments"](
         output_dir=str(work),
@@ -163,7 +128,7 @@ def _trainer(
         weight_decay=settings.weight_decay,
         seed=settings.seed,
         bf16=settings.bf16,
-        batch_sampler=in_order,
+        batch_sampler=library["sampler"],
         save_strategy="steps",
         save_steps=settings.save_every,
         save_total_limit=2,
@@ -172,7 +137,7 @@ def _trainer(
         report_to="none",
         dataloader_pin_memory=False,
     )
-    learned = library["dataset"](columns).select(order)
+    learned = library["dataset"](columns)
     trainer = library["trainer"](model=model, args=arguments, train_dataset=learned, loss=library["loss"](model))
     trainer.remove_callback(library["printer"])  # it writes to standard output, which belongs to the caller
     trainer.add_callback(library["callback"](on_progress))
@@ -189,6 +154,7 @@ def _library() -> dict[str, Any]:
         from transformers import PrinterCallback, TrainerCallback, set_seed
 
         from multiretriever.training.resuming import MarkComplete, newest_checkpoint
+        from multiretriever.training.tuning.sampler import LengthBatchSampler
     except ImportError as error:
         raise MissingDependencyError('training needs more packages: pip install "multiretriever[train]"') from error
 
@@ -208,5 +174,6 @@ def _library() -> dict[str, Any]:
         "callback": Steps,
         "mark": MarkComplete,
         "newest_checkpoint": newest_checkpoint,
+        "sampler": LengthBatchSampler,
         "seed": set_seed,
     }

@@ -33,21 +33,28 @@ class RankingLoss(nn.Module):
     all that answers the query.
 
     Rows of a held group are not ranked: 1 less the cosine of their vectors with those that the base has of their texts, over the
-    temperature and times the anchor, is what is minimised.
+    temperature and times the weight of rehearsal, is what is minimised.
     """
 
     def __init__(
-        self, model: Any, answers: Answers, *, temperature: float = 0.05, bank: Bank | None = None, anchor: float = 0.0
+        self,
+        model: Any,
+        answers: Answers,
+        *,
+        temperature: float = 0.05,
+        bank: Bank | None = None,
+        anchor: float = 0.0,
+        rehearsal: float = 0.0,
     ) -> None:
-        """Makes the loss. The model is to be the base still, where there is an anchor.
+        """Makes the loss. The model is to be the base still, where there is an anchor or rehearsal.
 
         Args:
             model: A SentenceTransformer.
             answers: What answers each row; labels are row numbers.
             temperature: What cosines are divided by.
             bank: Vectors of all texts; None for in-batch negatives.
-            anchor: Weight of the mean of 1 less the cosine of a text of the batch with the base's vector of it; above 0 where
-                rows are held.
+            anchor: Weight of the mean of 1 less the cosine of a text of the batch with the base's vector of it.
+            rehearsal: Weight of the rows that are held; above 0 where there are any.
         """
         super().__init__()
         self.model = model
@@ -55,8 +62,9 @@ class RankingLoss(nn.Module):
         self.temperature = temperature
         self.bank = bank
         self.anchor = anchor
+        self.rehearsal = rehearsal
         # In a tuple, so that it is no part of this module: it is neither trained nor saved.
-        self._base: tuple[Any, ...] = (deepcopy(model).requires_grad_(False).eval(),) if anchor else ()
+        self._base: tuple[Any, ...] = (deepcopy(model).requires_grad_(False).eval(),) if anchor or rehearsal else ()
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Returns the mean loss of a batch.
@@ -69,7 +77,7 @@ class RankingLoss(nn.Module):
         vectors = [self.model(dict(part))["sentence_embedding"] for part in features]
         if self.answers.group[int(labels[0])] in self.answers.held:
             # Over the temperature, as the scores of other rows are: else their steps would leave nothing of these.
-            return self.anchor * self._drift(vectors, [features[1]] * len(vectors)) / self.temperature
+            return self.rehearsal * self._drift(vectors, [features[1]] * len(vectors)) / self.temperature
         loss = self.loss_of(vectors, labels)
         return loss + self.anchor * self._drift(vectors[1:], features[1:]) if self.anchor else loss
 

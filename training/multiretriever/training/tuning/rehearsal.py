@@ -3,7 +3,8 @@
 Tuning on instructions and elements also moves what has nothing to do with them: questions and passages of other subjects, and
 element types of a user's own that no recipe saw. Rehearsed rows ask for the base's own answer, as learning without forgetting
 does (Li and Hoiem, arXiv 1606.09282, section 3), once for the bare text and once below the general instruction. So a query that
-has no instruction of its own is read as the base would read it.
+has no instruction of its own is read as the base would read it. Queries are short, and what they are to find is often long:
+passages are several queries, one after the other.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from multiretriever.training.tuning.rows import Answers, Group, Rows
 from multiretriever.training.tuning.window import TrainingWindow
 
 REHEARSAL = "rehearsal"
+_IN_PASSAGE = (2, 5)  # queries of a passage, at least and at most: about 25 to 100 tokens
 
 
-def rehearsal_texts(pairs: Iterable[Pair], most: int, seed: int = 0) -> list[str]:
-    """Returns bare texts of queries, each once, in random order; of those with a context none."""
+def rehearsal_texts(pairs: Iterable[Pair], most: int, passages: int = 0, seed: int = 0) -> list[str]:
+    """Returns ``most`` bare queries at most, each once and in random order, then ``passages`` of several; none with a context."""
     texts = sorted({text for pair in pairs if (text := _bare(pair))})
-    random.Random(seed).shuffle(texts)
-    return texts[:most]
+    chance = random.Random(seed)
+    chance.shuffle(texts)
+    counts = [min(chance.randint(*_IN_PASSAGE), len(texts)) for _ in range(passages if texts else 0)]
+    return texts[:most] + [" ".join(chance.sample(texts, count)) for count in counts]
 
 
 def _bare(pair: Pair) -> str:

@@ -146,7 +146,7 @@ def _fit(
 
     limit = model.max_seq_length
     window = TrainingWindow(model.tokenizer, min(limit, recipe.training.max_tokens))
-    model.max_seq_length = window.window + 2
+    model.max_seq_length = window.max_tokens
     if recipe.lora is not None:
         add_adapter(model, recipe.lora)
     dev = None

@@ -19,7 +19,8 @@ class TrainingWindow:
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
         """Makes the window of ``max_tokens`` tokens, special ones included, of a fast tokenizer of transformers."""
         self._tokenizer = tokenizer
-        self.window = max_tokens - 2
+        self.max_tokens = max_tokens
+        self.window = max_tokens - tokenizer.num_special_tokens_to_add()
 
     def token_starts(self, text: str) -> list[int]:
         """Returns the offset in ``text`` of each of its tokens, special tokens left out."""
