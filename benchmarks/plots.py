@@ -2,8 +2,9 @@
 
 Usage: python benchmarks/plots.py [--results FOLDER] [--output FOLDER]
 
-Reads recipes.json, adapting.json, fusion.json (a sweep of ``multiretriever fuse``) and training.json (of the shipped encoder, as
-``multiretriever train`` writes it), those of them that are there. The same results give the same bytes.
+Reads recipes.json, adapting.json, fusion_weights.json and fusion_representations.json (sweeps of ``multiretriever fuse``), and
+training.json (of the shipped encoder, as ``multiretriever train`` writes it), those of them that are there. The same results
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _training(path: Path, output: Path) -> None:
 
 
 def _fusion(path: Path, output: Path) -> None:
-    plot_sweep(FusionSweep.load(path), output / "fusion.svg")
+    plot_sweep(FusionSweep.load(path), output / f"{path.stem}.svg")
 
 
 def _adapting(path: Path, output: Path) -> None:
@@ -75,7 +76,8 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
-    for name, draw in (("training", _training), ("fusion", _fusion), ("adapting", _adapting), ("recipes", _recipes)):
+    sweeps = (("fusion_weights", _fusion), ("fusion_representations", _fusion))
+    for name, draw in (("training", _training), *sweeps, ("adapting", _adapting), ("recipes", _recipes)):
         path = options.results / f"{name}.json"
         if path.is_file():
             draw(path, options.output)
