@@ -58,6 +58,7 @@ def test_values_are_changed_by_dotted_names():
         ("data: {rehearsal: 5}", "rehearsal goes with a loss"),
         ("{data: {passages: 5}, loss: {anchor: 1, rehearsal: 0}}", "rehearsal goes with a loss"),
         ("loss: {mini_batch: 8, rehearsal: 1}", "without mini_batch"),
+        ("loss: {rehearsal: 1}", "texts that nothing asks for"),
         ("data: {pairs: {kinds: [step.nothing]}}", "step.nothing"),
         ("tuned_share: 1.5", "tuned_share"),
         ("[1, 2]", "mapping"),

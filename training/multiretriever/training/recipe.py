@@ -211,6 +211,8 @@ class Recipe(Settings):
     def _check(self) -> Recipe:
         if (self.data.rehearsal or self.data.passages) and (self.distill is not None or not self.loss.rehearsal_weight):
             raise ValueError("rehearsal goes with a loss that has an anchor or a weight for it, and without distill")
+        if self.loss.rehearsal and not (self.data.rehearsal or self.data.passages):
+            raise ValueError("loss.rehearsal is the weight of texts that nothing asks for; give data.rehearsal or data.passages")
         return self
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
