@@ -49,6 +49,11 @@ class DataSection(Settings):
     rehearsal: int = pydantic.Field(default=0, ge=0)
     passages: int = pydantic.Field(default=0, ge=0)
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether any text is rehearsed."""
+        return bool(self.rehearsal or self.passages)
+
 
 class LossSection(Settings):
     """What is minimised.
@@ -209,9 +214,9 @@ class Recipe(Settings):
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Recipe:
-        if (self.data.rehearsal or self.data.passages) and (self.distill is not None or not self.loss.rehearsal_weight):
+        if self.data.rehearses and (self.distill is not None or not self.loss.rehearsal_weight):
             raise ValueError("rehearsal goes with a loss that has an anchor or a weight for it, and without distill")
-        if self.loss.rehearsal and not (self.data.rehearsal or self.data.passages):
+        if self.loss.rehearsal and not self.data.rehearses:
             raise ValueError("loss.rehearsal is the weight of texts that nothing asks for; give data.rehearsal or data.passages")
         return self
 

@@ -89,19 +89,17 @@ def pairs_task(
         raise TrainingError(
             f"no pair has {section.negatives} negatives; ask for fewer under loss.negatives, or for more under data.pairs"
         )
-    if recipe.data.rehearsal or recipe.data.passages:  # else every pair's query would be parsed for nothing
+    if recipe.data.rehearses:  # else every pair's query would be parsed for nothing
         texts = rehearsal_texts(pairs, recipe.data.rehearsal, recipe.data.passages, recipe.training.seed)
         add_rehearsal(rows, answers, texts, instructions, window)
     if section.name == "contrastive":
         return Task(contrastive_data(rows), ContrastiveLoss(model, margin=section.margin))
     bank = Bank(model, answers, size=section.bank, seed=recipe.training.seed) if section.name == "catalog" else None
     options: dict[str, Any] = {"temperature": section.temperature, "bank": bank}
-    if section.mini_batch is None:
-        options |= {"anchor": section.anchor, "rehearsal": section.rehearsal_weight}
     if section.mini_batch is not None:
         loss: RankingLoss = CachedRankingLoss(model, answers, mini_batch_size=section.mini_batch, **options)
     else:
-        loss = RankingLoss(model, answers, **options)
+        loss = RankingLoss(model, answers, anchor=section.anchor, rehearsal=section.rehearsal_weight, **options)
     return Task(ranking_data(rows), loss, (RefreshBank(bank, section.refresh_steps),) if bank is not None else ())
 
 
