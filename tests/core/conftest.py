@@ -45,3 +45,19 @@ def server(tmp_path_factory):
     """One Chroma server for all tests; each gives its index a name of its own."""
     with chroma_server(tmp_path_factory.mktemp("chroma")) as running:
         yield running
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a small index that nobody has open."""
+    path = tmp_path / "index"
+    Index.from_catalog(small_catalog(), path, encoder=WordEncoder()).close()
+    return path
+
+
+@pytest.fixture(params=["memory", "folder"])
+def index(request, tmp_path, encoder):
+    """An empty index, in memory and in a folder."""
+    location = None if request.param == "memory" else tmp_path / "index"
+    with Index.open(location, encoder=encoder, create=True) as opened:
+        yield opened

