@@ -176,11 +176,14 @@ class DistillSection(Settings):
     Attributes:
         teacher: Folder of a cross-encoder, or a file of scores.
         encoders: Encoders that find candidates beside BM25, as ``--encoder`` names them; none for the base alone.
+        lists: Folder where lists and scores stay, so that a run with another loss does not score them again; None for one that
+            goes when the run is done.
         settings: How lists are made, scored and learned from, see ``DistillSettings``.
     """
 
     teacher: str
     encoders: tuple[str, ...] = ()
+    lists: str | None = None
     settings: DistillSettings = DistillSettings()
 
 
