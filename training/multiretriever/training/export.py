@@ -22,7 +22,8 @@ from multiretriever.core.errors import EncoderError, MissingDependencyError, Mul
 from multiretriever.training.checkpoint import BASE_PACKAGE, Base, Checkpoint, find_base, read_checkpoint
 from multiretriever.training.encoder_folder import check_output, replace_folder, write_encoder
 from multiretriever.training.fidelity import FidelityReport, measure_fidelity
-from multiretriever.training.model_card import training_of, write_card
+from multiretriever.training.history import history_of
+from multiretriever.training.model_card import write_card
 from multiretriever.training.scheme import BLOCK_SIZES, SCHEMES, Scheme
 
 _PROGRAM = "python -m multiretriever.training.export"
@@ -84,7 +85,7 @@ def export_onnx(
         config = write_encoder(base, checkpoint, unfinished, output.name, scheme, block_size)
         report = _compare(checkpoint, unfinished, fidelity) if fidelity else None
         command = _command(base, Path(output_dir), max_length, scheme, block_size)
-        card = write_card(config, command=command, fidelity=report, training=training_of(checkpoint.folder))
+        card = write_card(config, command=command, fidelity=report, history=history_of(checkpoint.folder))
         (unfinished / "README.md").write_text(card, encoding="utf-8", newline="\n")
         replace_folder(unfinished, output)
     except OSError as error:

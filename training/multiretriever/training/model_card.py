@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from multiretriever.training.checkpoint import BASE_NAME
 from multiretriever.training.fidelity import LEAST_OVERLAP, MOST_LOSS, FidelityReport
+from multiretriever.training.history import History
 
 _ORIGIN = {
     BASE_NAME: (
@@ -76,41 +74,19 @@ _PACKAGED_LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a checkpoint tells of its own tuning.
-
-    Attributes:
-        base: Name of what it was tuned from.
-        text: Data, recipe, figures and limits, as Markdown.
-    """
-
-    base: str
-    text: str
-
-
-def training_of(folder: Path) -> Training | None:
-    """Returns what the folder of a checkpoint tells of its tuning; None where it was not tuned by a recipe."""
-    facts, card = folder / "training.json", folder / "README.md"
-    if not (facts.is_file() and card.is_file()):
-        return None
-    _, _, text = card.read_text(encoding="utf-8").partition("\n## Data\n")
-    return Training(str(json.loads(facts.read_text(encoding="utf-8"))["base"]), f"## Data\n{text}")
-
-
-def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport | None, training: Training | None = None) -> str:
+def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport | None, history: History | None = None) -> str:
     """Returns the text of the card.
 
     Args:
         config: The content of ``encoder.json``.
         command: The command that makes the folder.
         fidelity: Comparison with the float32 checkpoint, if it was measured.
-        training: What the checkpoint tells of its tuning.
+        history: What the checkpoint tells of its tuning.
     """
     base, quantization = config["base"], config["quantization"]
     origin = _ORIGIN.get(base["name"], _OWN.format(name=base["name"]))
-    if training is not None:
-        origin = _TUNED.format(base=training.base) + (f" {_BASE_LICENCE}" if training.base == BASE_NAME else "")
+    if history is not None:
+        origin = _TUNED.format(base=history.base) + (f" {_BASE_LICENCE}" if history.base == BASE_NAME else "")
     return _CARD.format(
         name=config["name"],
         dimension=config["dimension"],
@@ -122,7 +98,7 @@ def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport
         command=command,
         compute=_COMPUTE[quantization["compute"]].format(block_size=quantization["block_size"]),
         fidelity=_describe(fidelity) if fidelity else "Not measured; `--fidelity DATASET_DIR` measures it.",
-        training=f"\n{training.text.rstrip()}\n" if training else "",
+        training=f"\n{history.text.rstrip()}\n" if history else "",
         limits=_PACKAGED_LIMITS if base["name"] == BASE_NAME else "",
     )
 

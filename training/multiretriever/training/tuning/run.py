@@ -18,6 +18,7 @@ from multiretriever.core.errors import TrainingError
 from multiretriever.core.evaluation import open_dataset
 from multiretriever.training.checkpoint import Base, find_base
 from multiretriever.training.fusion import fuse_weights
+from multiretriever.training.history import TRAINING_FILE
 from multiretriever.training.pairs import DatasetReport, Pair
 from multiretriever.training.recipe import Recipe
 from multiretriever.training.tuning.adapters import ADAPTER, add_adapter, merge_adapter
@@ -26,7 +27,6 @@ from multiretriever.training.tuning.card import write_training_card
 from multiretriever.training.tuning.data import training_pairs
 
 RECIPE_FILE = "recipe.yaml"
-RUN_FILE = "training.json"
 RECALL = "recall"
 
 
@@ -156,7 +156,7 @@ def _fit(
     if recipe.distill is None:
         task = pairs_task(recipe, model, pairs, window, instructions)
     else:
-        task = distill_task(recipe, model, datasets, base, work / "lists")
+        task = distill_task(recipe, model, datasets, base, Path(recipe.distill.lists or work / "lists"))
     trainer = make_trainer(recipe, model, task, dev, work)
     checkpoint = newest_checkpoint(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -183,7 +183,7 @@ def _finish(model: Any, tuned: Tuned, recipe: Recipe, base: Base, instructions: 
         shutil.rmtree(partial)
         os.replace(mixed, partial)
     (partial / RECIPE_FILE).write_text(recipe.to_yaml(), encoding="utf-8")
-    (partial / RUN_FILE).write_text(json.dumps(_facts(tuned, recipe), indent=2) + "\n", encoding="utf-8")
+    (partial / TRAINING_FILE).write_text(json.dumps(_facts(tuned, recipe), indent=2) + "\n", encoding="utf-8")
     write_training_card(partial, recipe, tuned)
     if tuned.folder.exists():
         tuned.folder.rmdir()
