@@ -3,8 +3,8 @@
 Usage: python benchmarks/plots.py [--results FOLDER] [--output FOLDER]
 
 Reads recipes.json, adapting.json, fusion_weights.json and fusion_representations.json (sweeps of ``multiretriever fuse``), and
-training.json (of the shipped encoder, as ``multiretriever train`` writes it), those of them that are there. The same results
-give the same bytes.
+training.json (what ``multiretriever train`` wrote for each recipe of the shipped encoder), those of them that are there. The same
+results give the same bytes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 5
 
 
-def plot_training(facts: dict[str, Any], path: Path) -> None:
-    """Draws the loss of a training run, and its mean over some logged steps."""
+def plot_training(runs: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draws the loss of training runs, and its mean over some logged steps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    steps, losses = zip(*facts["loss"], strict=True)
-    smooth = [sum(losses[max(0, i - WINDOW + 1) : i + 1]) / min(i + 1, WINDOW) for i in range(len(losses))]
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(steps, losses, alpha=0.35, label="loss")
-    axes.plot(steps, smooth, label=f"mean of {WINDOW} logged values")
+    for number, (name, facts) in enumerate(runs.items()):
+        steps, losses = zip(*facts["loss"], strict=True)
+        smooth = [sum(losses[max(0, i - WINDOW + 1) : i + 1]) / min(i + 1, WINDOW) for i in range(len(losses))]
+        axes.plot(steps, losses, color=f"C{number}", alpha=0.3)
+        axes.plot(steps, smooth, color=f"C{number}", label=f"{name}, mean of {WINDOW} logged values")
     axes.set(xlabel="step", ylabel="loss")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(frameon=False, fontsize="small")

@@ -12,12 +12,13 @@ Groups:
     adapters      all weights against low-rank adapters
     forgetting    elements held by an anchor, rehearsal of bare queries, fused weights
     refine        negatives of REFINE against others, on queries that rules wrote for the IT catalog (no flow is used)
-    distill       listwise distillation against plain InfoNCE, on the same queries, and its temperatures
+    distill       listwise distillation against plain InfoNCE on the same queries, and its temperatures
 
-Every run has as many rows as the others of its group; an encoder for one type has as many as the multi-task run has of that type.
-Recall is dense, on organisations that nothing was trained on (--test), on the dev split of the domain that was trained on, and on
-general questions. The common run is the recipe of the shipped encoder without its means against forgetting. A
-run that is done is kept in FOLDER/runs and not made again. Written: recipes.json, recipes.md and a plot for each group.
+Every run has as many rows as the others of its group, a distillation about as many texts; an encoder for one type has as many
+rows as the multi-task run has of that type. Recall is dense, on organisations that nothing was trained on (--test), on the dev
+split of the domain that was trained on, and on general questions. The common run is the recipe of the shipped encoder without its
+means against forgetting. A run that is done is kept in FOLDER/runs and not made again. Written: recipes.json, recipes.md and a
+plot for each group.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from multiretriever.core.evaluation import evaluate, open_dataset, retriever_sys
 from multiretriever.core.markdown import grid, line
 from multiretriever.training.checkpoint import find_base
 from multiretriever.training.distill import TeacherSettings, train_teacher
+from multiretriever.training.history import TRAINING_FILE
 from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
 from multiretriever.training.recipe import Recipe, read_recipe
 from multiretriever.training.tuning import train
@@ -74,6 +76,7 @@ class Run:
 
 WRITTEN, DISTILLED = "refine", "distill"
 COMMON = Run("multi-task")
+IN_BATCH = Run("in-batch", {"loss": {"name": "in-batch", "negatives": 0}})
 KEPT = {"loss.anchor": 3.0, "data.rehearsal": 4000}
 GROUPS: dict[str, tuple[Run, ...]] = {
     "tasks": (
@@ -83,7 +86,7 @@ GROUPS: dict[str, tuple[Run, ...]] = {
     ),
     "losses": (
         Run("contrastive", {"loss": {"name": "contrastive", "negatives": 1}}),
-        Run("in-batch", {"loss": {"name": "in-batch", "negatives": 0}}),
+        IN_BATCH,
         COMMON,
         Run("in-batch, one hard negative", {"loss": {"name": "in-batch", "negatives": 1}, "data.pairs.hard_negatives": 1}),
     ),
@@ -107,11 +110,10 @@ GROUPS: dict[str, tuple[Run, ...]] = {
         Run("REFINE, weights fused at 0.35", {"tuned_share": 0.35}, WRITTEN),
     ),
     "distill": (
-        Run("InfoNCE, other texts of the batch", {"data.pairs.mined_negatives": 0, "loss.negatives": 0}, WRITTEN),
+        IN_BATCH,
         Run("distillation", {}, DISTILLED),
-        *(Run(f"teacher at {value}", {"distill.settings.teacher_temperature": value}, DISTILLED) for value in (0.1, 1.0)),
-        *(Run(f"student at {value}", {"distill.settings.student_temperature": value}, DISTILLED) for value in (0.02, 0.1)),
-        Run("divergence alone", {"distill.settings.infonce_weight": 0}, DISTILLED),
+        Run("teacher at 0.1", {"distill.settings.teacher_temperature": 0.1}, DISTILLED),
+        Run("student at 0.1", {"distill.settings.student_temperature": 0.1}, DISTILLED),
     ),
     "forgetting": (
         COMMON,
@@ -158,19 +160,22 @@ class Study:
         """Returns the recipe that a run starts from; queries are written and a teacher is trained where it needs them."""
         if not run.recipe:
             return self.recipe
-        steps = self.options.written_steps
-        values: dict[str, Any] = {"data.datasets": (str(self._written()),), "training.steps": steps, "tuned_share": 1.0}
-        values |= {"training.max_tokens": 96, "training.epochs": 1, "training.learning_rate": 1e-4}
         if run.recipe == DISTILLED:
-            # Lists of 12 in batches of 8 are 104 texts, where 32 pairs are 64: a third of the steps costs about as much.
-            values |= {
-                "distill.teacher": str(self._teacher()),
-                "training.steps": max(1, steps * 2 // 3),
-                "training.batch_size": 8,
-            }
-            # About half of the lists are dropped by the filters.
-            values |= {"distill.settings.list_length": 12, "distill.settings.max_lists": 16 * steps, "training.max_tokens": 64}
+            return self._distilling()
+        values: dict[str, Any] = {"data.datasets": (str(self._written()),), "training.steps": self.options.written_steps}
+        values |= {"training.max_tokens": 96, "training.epochs": 1, "training.learning_rate": 1e-4, "tuned_share": 1.0}
         return read_recipe(run.recipe).with_values(values)
+
+    def _distilling(self) -> Recipe:
+        # Lists of 12 in batches of 8 are 104 texts, where 32 pairs are 64: 0.6 of the steps cost about as much.
+        steps = max(1, round(self.options.steps * 0.6))
+        values: dict[str, Any] = {"data.datasets": self.recipe.data.datasets, "training.steps": steps}
+        values |= {"training.max_tokens": 96, "training.batch_size": 8}
+        # Twice as many lists as the steps need, for the filters drop some.
+        lists = {"list_length": 12, "max_lists": 2 * 8 * steps, "max_tokens": 96}
+        values |= {f"distill.settings.{key}": value for key, value in lists.items()}
+        values |= {"distill.teacher": str(self._teacher()), "distill.lists": str(self.folder / "lists")}
+        return read_recipe(DISTILLED).with_values(values)
 
     def _written(self) -> Path:
         folder = self.folder / "written"
@@ -183,9 +188,10 @@ class Study:
     def _teacher(self) -> Path:
         folder = self.folder / "teacher"
         if not folder.is_dir():
-            data = read_recipe(DISTILLED).with_values({"data.pairs.random_negatives": 1, "data.pairs.hard_negatives": 2}).data
-            pairs, _ = training_pairs([open_dataset(self._written())], data, instructions=InstructionSet.default())
-            settings = TeacherSettings.of(steps=self.options.teacher_steps, negatives=3, max_tokens=64)
+            data = self.recipe.with_values({"data.pairs.random_negatives": 1, "data.pairs.hard_negatives": 2}).data
+            datasets = [open_dataset(spec) for spec in data.datasets]
+            pairs, _ = training_pairs(datasets, data, instructions=InstructionSet.default())
+            settings = TeacherSettings.of(steps=self.options.teacher_steps, negatives=3, max_tokens=96)
             train_teacher(pairs, folder, settings, progress=True)
         return folder
 
@@ -210,7 +216,7 @@ class Study:
             changes = {**run.changes, **({"training.steps": max(1, round(steps * self.shares[run.only]))} if run.only else {})}
             if not target.is_dir():
                 train(self.start(run).with_values(changes), target)
-            tuned = json.loads((target / "training.json").read_text(encoding="utf-8"))
+            tuned = json.loads((target / TRAINING_FILE).read_text(encoding="utf-8"))
             facts |= {key: tuned[key] for key in ("pairs", "steps", "seconds", "loss")}
         else:
             target = Path(str(self.recipe.base))
