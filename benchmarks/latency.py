@@ -28,7 +28,8 @@ def peers(retriever: MultiRetriever, queries: list[str]) -> dict[str, Callable[[
         return [queries[(number + offset) % len(queries)] for offset in range(BATCH)]
 
     return {
-        "encode": lambda i: encoder.encode_queries([queries[i]]),
+        "encode, with its instruction": lambda i: encoder.encode_queries([retriever.prompt(queries[i], "step").text]),
+        "encode, bare": lambda i: encoder.encode_queries([queries[i]]),
         "lexical": lambda i: retriever.retrieve(queries[i], "step", mode="lexical"),
         "dense": lambda i: retriever.retrieve(queries[i], "step", mode="dense"),
         "hybrid": lambda i: retriever.retrieve(queries[i], "step", mode="hybrid"),

@@ -5,6 +5,8 @@ import numpy as np
 from multiretriever.core import default_encoder
 from multiretriever.core.bundled import IT_SERVICE
 from multiretriever.core.datasets import Dataset
+from multiretriever.core.encoders import fit_prompt
+from multiretriever.core.prompts import make_prompt
 from multiretriever.training.pairs import Band, Miner
 from multiretriever.training.pairs.mining import in_band
 from multiretriever.training.pairs.texts import element_text
@@ -17,7 +19,10 @@ def test_all_of_the_band_outside_the_five_nearest_and_nothing_else():
     examples = [item for item in dataset.examples() if item.kind == "step.annotation"][:40]
     known = [set(item.relevant) for item in examples]
     mined = Miner(encoder, steps, texts).mine(examples, known, 1000)
-    scores = encoder.encode_queries([item.query for item in examples]) @ encoder.encode_documents(texts).T
+    # As retrieval puts a query to the encoder: with its instruction.
+    prompts = [make_prompt(item.query, "step", item.context, instructions=encoder.instructions) for item in examples]
+    queries = [fit_prompt(encoder, prompt) for prompt in prompts]
+    scores = encoder.encode_queries(queries) @ encoder.encode_documents(texts).T
     sizes = []
     for row, answers, found in zip(scores, known, mined, strict=True):
         ranked = sorted(zip(row.tolist(), [step.id for step in steps], strict=True), key=lambda pair: -pair[0])
