@@ -14,6 +14,7 @@ from multiretriever.cli.check import check
 from multiretriever.cli.command import Command, epilog
 from multiretriever.cli.demo import demo
 from multiretriever.cli.evaluate import evaluate
+from multiretriever.cli.evaluate_generation import evaluate_generation
 from multiretriever.cli.fuse import fuse
 from multiretriever.cli.ground import ground
 from multiretriever.cli.index import index
@@ -90,6 +91,11 @@ add(
     evaluate,
     "multiretriever evaluate my-dataset",
     "multiretriever evaluate my-dataset more-data --split test --encoder shipped --encoder tuned=./checkpoint --output report",
+)
+add(
+    evaluate_generation,
+    "multiretriever evaluate-generation my-dataset",
+    "multiretriever evaluate-generation my-dataset --mode lexical --mode hybrid --encoder base=./checkpoint --encoder shipped",
 )
 add(verify, "multiretriever verify", "multiretriever verify --index ./my-index --json")
 add(

@@ -117,8 +117,8 @@ def evaluate(
     from multiretriever.core.query import MODES
 
     load_plugins(plugin)
-    _check_output(output)
-    systems = evaluation.retriever_systems(_encoders(encoder), mode or MODES)
+    check_output(output)
+    systems = evaluation.retriever_systems(encoders_of(encoder), mode or MODES)
     datasets = [evaluation.open_dataset(folder) for folder in folders]
     report = evaluation.evaluate(
         datasets,
@@ -145,7 +145,8 @@ def evaluate(
         note(f"report.json, report.md, report.png and misses.jsonl are in {output}")
 
 
-def _encoders(specs: list[str] | None) -> str | dict[str, str | None] | None:
+def encoders_of(specs: list[str] | None) -> str | dict[str, str | None] | None:
+    """Returns one encoder, or several by name, as systems are made of them. Raises ParameterError for a name that stands twice."""
     from multiretriever.core import ParameterError
 
     given = specs or list(filter(None, [os.environ.get("MULTIRETRIEVER_ENCODER")]))
@@ -168,7 +169,7 @@ def _named(text: str) -> tuple[str, str | None, bool]:
     return name, None if spec == SHIPPED else spec, named
 
 
-def _check_output(folder: Path | None) -> None:
+def check_output(folder: Path | None) -> None:
     """Makes the folder before anything that takes minutes."""
     from multiretriever.core import ParameterError
 

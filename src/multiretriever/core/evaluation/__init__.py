@@ -1,6 +1,8 @@
 """Evaluation: how well systems find the elements that answer queries. Needs the extra ``eval``."""
 
 from multiretriever.core.evaluation.beir import PASSAGE, BeirDataset, Passage, open_dataset
+from multiretriever.core.evaluation.generation import GeneratedFlow, GenerationReport, MeanScore, evaluate_generation
+from multiretriever.core.evaluation.generators import Generated, Generator, RuleGenerator, rule_generators
 from multiretriever.core.evaluation.leakage import Leak, find_leaks
 from multiretriever.core.evaluation.markdown import report_markdown, table_markdown
 from multiretriever.core.evaluation.measures import MEASURES
@@ -20,18 +22,25 @@ __all__ = [
     "Comparison",
     "EvaluationReport",
     "Figure",
+    "Generated",
+    "GeneratedFlow",
+    "GenerationReport",
+    "Generator",
     "Leak",
+    "MeanScore",
     "Paper",
     "Passage",
     "QueryInfo",
     "Ranked",
     "RetrieverSystem",
     "Row",
+    "RuleGenerator",
     "System",
     "SystemInfo",
     "Table",
     "compare",
     "evaluate",
+    "evaluate_generation",
     "find_leaks",
     "misses",
     "open_dataset",
@@ -40,6 +49,7 @@ __all__ = [
     "read_paper",
     "report_markdown",
     "retriever_systems",
+    "rule_generators",
     "table_markdown",
     "write_misses",
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from multiretriever.core.datasets import Dataset, Example
@@ -13,6 +11,7 @@ from multiretriever.core.evaluation.checks import check_examples, check_leakage
 from multiretriever.core.evaluation.extras import check_extras
 from multiretriever.core.evaluation.leakage import Leak
 from multiretriever.core.evaluation.measures import MEASURES, first_rank, measure
+from multiretriever.core.evaluation.progress import progress_bar
 from multiretriever.core.evaluation.report import EvaluationReport, QueryInfo
 from multiretriever.core.evaluation.selection import Selection, unit_of
 from multiretriever.core.evaluation.systems import Indexing, Ranked, System, SystemInfo, retriever_systems
@@ -151,7 +150,7 @@ def _run(work: _Work, systems: Sequence[System], depth: int, taken: _Results, *,
         for name, examples in work.examples.items():
             for system in keeping:
                 system.prepare(work.dataset, name, progress=progress)
-            with _bar(f"{work.dataset.name} {name}", len(examples) * len(systems), shown=progress) as advance:
+            with progress_bar(f"{work.dataset.name} {name}", len(examples) * len(systems), shown=progress) as advance:
                 for start in range(0, len(examples), CHUNK):
                     _search(work, name, examples[start : start + CHUNK], systems, depth, taken, advance)
     finally:
@@ -221,16 +220,3 @@ def _usual(report: EvaluationReport) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [("dataset", "element_type")]
     found += [(key,) for key in ("kind", "language") if len({getattr(query, key) for query in report.queries}) > 1]
     return found
-
-
-@contextmanager
-def _bar(name: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    if not shown:
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda count: bar.advance(task, count)

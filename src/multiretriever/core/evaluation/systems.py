@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from multiretriever.core.datasets import Dataset, Example
-from multiretriever.core.errors import ParameterError, QueryTruncatedWarning
-from multiretriever.core.evaluation.workbench import EncoderSpec, Workbench
+from multiretriever.core.errors import QueryTruncatedWarning
+from multiretriever.core.evaluation.workbench import EncoderSpec, Workbench, set_up
 from multiretriever.core.query import MODES, Mode, check_mode
 from multiretriever.core.ranking import DENSE_WEIGHT
 from multiretriever.core.retriever import MultiRetriever
@@ -151,21 +151,5 @@ def retriever_systems(
         ParameterError: There is no such mode, no mode, or no encoder.
         EncoderError: An encoder cannot be loaded.
     """
-    if not modes or len(set(modes)) != len(modes):
-        raise ParameterError(f"modes are some of {', '.join(MODES)}, each once (got {list(modes)!r})")
-    named = encoders if isinstance(encoders, Mapping) else {"": encoders}
-    if not named:
-        raise ParameterError("an evaluation of retrievers needs an encoder; None is the shipped one")
-    workbench = Workbench()
-    systems: list[RetrieverSystem] = []
-    checked = [check_mode(mode) for mode in modes]
-    if "lexical" in checked:
-        systems.append(RetrieverSystem("lexical", "lexical", workbench=workbench))
-    for name, spec in named.items():
-        dense = [mode for mode in checked if mode != "lexical"]
-        if dense:
-            workbench.add(name, spec)
-        systems += [
-            RetrieverSystem(f"{name}/{mode}" if name else mode, mode, workbench=workbench, encoder=name) for mode in dense
-        ]
-    return tuple(systems)
+    workbench, setups = set_up(encoders, modes)
+    return tuple(RetrieverSystem(name, mode, workbench=workbench, encoder=encoder) for name, mode, encoder in setups)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.datasets import Dataset, Example
 from multiretriever.core.encoders import Encoder, Vectors, fit_prompt, load_encoder
+from multiretriever.core.errors import ParameterError
 from multiretriever.core.index import Index
 from multiretriever.core.instructions import InstructionSet
 from multiretriever.core.prompts import make_prompt
+from multiretriever.core.query import MODES, Mode, check_mode
 
 EncoderSpec = str | Path | Encoder | None
 
@@ -103,3 +106,45 @@ class Workbench:
         for index in self._indexes.values():
             index.close()
         self._indexes, self._types, self._dataset, self._queries, self._vectors = {}, {}, None, (), {}
+
+
+class Setup(NamedTuple):
+    """A mode of an encoder.
+
+    Attributes:
+        name: Name in reports.
+        mode: How is ranked.
+        encoder: Name of the encoder in the workbench; None where only words are looked up.
+    """
+
+    name: str
+    mode: Mode
+    encoder: str | None
+
+
+def set_up(encoders: EncoderSpec | Mapping[str, EncoderSpec], modes: Sequence[str]) -> tuple[Workbench, list[Setup]]:
+    """Returns a workbench with some encoders, and their modes: ``lexical`` (BM25) once, the others for each encoder.
+
+    Args:
+        encoders: One encoder, as for ``load_encoder``; or several by short names, which then stand before the mode:
+            ``tuned/dense``.
+        modes: Modes, each once.
+
+    Raises:
+        ParameterError: There is no such mode, no mode, or no encoder.
+        EncoderError: An encoder cannot be loaded.
+    """
+    if not modes or len(set(modes)) != len(modes):
+        raise ParameterError(f"modes are some of {', '.join(MODES)}, each once (got {list(modes)!r})")
+    named = encoders if isinstance(encoders, Mapping) else {"": encoders}
+    if not named:
+        raise ParameterError("an evaluation of retrievers needs an encoder; None is the shipped one")
+    checked = [check_mode(mode) for mode in modes]
+    dense = [mode for mode in checked if mode != "lexical"]
+    workbench = Workbench()
+    found = [Setup("lexical", "lexical", None)] if "lexical" in checked else []
+    for name, spec in named.items():
+        if dense:
+            workbench.add(name, spec)
+        found += [Setup(f"{name}/{mode}" if name else mode, mode, name) for mode in dense]
+    return workbench, found

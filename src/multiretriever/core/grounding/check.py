@@ -51,11 +51,13 @@ class FlowCheck:
         findings: All names that do not exist, and required inputs that are not given.
         steps: Number of definitions in the flow, the trigger's left out.
         tables: Number of tables named in the flow.
+        fields: Number of fields named in the flow, of tables that exist.
     """
 
     findings: tuple[Finding, ...]
     steps: int
     tables: int
+    fields: int = 0
 
     @property
     def valid(self) -> bool:
@@ -77,6 +79,11 @@ class FlowCheck:
         """Share of the named tables that do not exist, 0 to 1; 0 for a flow without tables."""
         return self._share("table", self.tables)
 
+    @property
+    def made_up_field_share(self) -> float:
+        """Share of the named fields that their table, which exists, does not have, 0 to 1; 0 for a flow without fields."""
+        return self._share("field", self.fields)
+
     def _share(self, kind: Kind, total: int) -> float:
         return sum(item.kind == kind for item in self.findings) / total if total else 0.0
 
@@ -91,13 +98,13 @@ def check_flow(flow: Flow, catalog: Catalog) -> FlowCheck:
         checker.call(flow.trigger, "trigger", "trigger")
     for step in flow.steps:
         checker.call(step, "step", f"step {step.order}")
-    return FlowCheck(tuple(checker.findings), len(flow.steps), checker.tables)
+    return FlowCheck(tuple(checker.findings), len(flow.steps), checker.tables, checker.fields)
 
 
 class _Checker:
     def __init__(self, catalog: Catalog) -> None:
         self.findings: list[Finding] = []
-        self.tables = 0
+        self.tables = self.fields = 0
         self._catalog = catalog
         self._steps: tuple[Step, ...] = catalog.of("step")
 
@@ -135,6 +142,7 @@ class _Checker:
         if found is not None:
             known = [field.name for field in self._catalog.fields_of(found)]
             for name in fields_named(called, step, known):
+                self.fields += 1
                 if name not in known:
                     self._add("field", name, where, known)
 

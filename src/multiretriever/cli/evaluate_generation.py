@@ -1,0 +1,83 @@
+"""``multiretriever evaluate-generation``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from multiretriever.cli import options
+from multiretriever.cli.evaluate import Encoders, Folders, Modes, Progress, Seed, Split, check_output, encoders_of
+from multiretriever.cli.output import note, show_json, show_table
+
+if TYPE_CHECKING:
+    from multiretriever.core.evaluation import GenerationReport
+
+Sample = Annotated[
+    int | None, typer.Option("--sample", metavar="N", min=1, help="At most so many flows of each dataset, at random.")
+]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FOLDER", help="Write generation.json and generation.md there.")]
+
+
+def evaluate_generation(
+    folders: Folders,
+    encoder: Encoders = None,
+    mode: Modes = None,
+    split: Split = None,
+    sample: Sample = None,
+    seed: Seed = 0,
+    output: Output = None,
+    progress: Progress = None,
+    plugin: options.Plugins = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure flows that are generated from requirements, beside the flows that people made of them.
+
+    Shares of made-up steps, tables and fields, trigger match, bag of steps, order of steps, fields given the table. Flows are
+    drafted by rules over what BM25 and encoders retrieve.
+    """
+    from multiretriever.cli.plugins import load_plugins
+    from multiretriever.core import evaluation
+    from multiretriever.core.query import MODES
+
+    load_plugins(plugin)
+    check_output(output)
+    generators = evaluation.rule_generators(encoders_of(encoder), mode or MODES)
+    report = evaluation.evaluate_generation(
+        [evaluation.open_dataset(folder) for folder in folders],
+        generators,
+        split=split,
+        sample=sample,
+        seed=seed,
+        progress=sys.stderr.isatty() if progress is None else progress,
+    )
+    if output is not None:
+        _save(report, output)
+    if as_json:
+        show_json(report.model_dump(mode="json", exclude={"flows"}))
+    else:
+        _show(report)
+    if output is not None:
+        note(f"generation.json and generation.md are in {output}")
+
+
+def _save(report: GenerationReport, folder: Path) -> None:
+    from multiretriever.core import ParameterError
+
+    try:
+        (folder / "generation.json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
+        (folder / "generation.md").write_text(report.to_markdown() + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ParameterError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def _show(report: GenerationReport) -> None:
+    """Shows measures down and generators across, which fits a terminal."""
+    from multiretriever.core.evaluation.generation import LABELS, cell_text
+
+    rows = [[label, *(cell_text(figures[measure]) for figures in report.figures.values())] for measure, label in LABELS.items()]
+    show_table(["measure", *report.figures], rows, flexible=(0,))
+    note(f"\n{len(next(iter(report.flows.values())))} flows; [95% bootstrap interval]")

@@ -1,0 +1,103 @@
+"""What is measured by ``evaluate_generation``: anything that makes a flow of a requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from multiretriever.core.datasets import Dataset
+from multiretriever.core.drafting import draft_flow
+from multiretriever.core.evaluation.workbench import EncoderSpec, Workbench, set_up
+from multiretriever.core.flows import Flow
+from multiretriever.core.query import MODES, Mode, check_mode
+from multiretriever.core.retriever import MultiRetriever
+
+_DRAFTED_FROM = ("step", "table", "field")
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a generator made of a requirement.
+
+    Attributes:
+        flow: The flow; None where what it wrote is none.
+        changes: What was changed in the flow before it came out, such as names that do not exist, in words.
+        error: Why there is no flow.
+    """
+
+    flow: Flow | None
+    changes: tuple[str, ...] = ()
+    error: str = ""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Makes flows.
+
+    Attributes:
+        name: Name in reports, unique among the generators of one evaluation.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+        ...
+
+    def generate(self, dataset: Dataset, expected: Flow) -> Generated:
+        """Makes a flow.
+
+        Args:
+            dataset: The dataset, whose catalog is known. All its flows come before those of the next dataset.
+            expected: The flow that a person made. Its ``requirement`` is what is asked; nothing else of it is for the generator
+                but its ``name``, by which a generator leaves it out of what it shows as examples.
+        """
+        ...
+
+
+class RuleGenerator:
+    """The drafter of rules (``draft_flow``) over an index in memory."""
+
+    def __init__(self, name: str, mode: Mode, *, workbench: Workbench, encoder: str | None = None) -> None:
+        """Makes a generator.
+
+        Args:
+            name: Name in reports.
+            mode: How its retriever ranks.
+            workbench: Holds indexes, shared with other generators.
+            encoder: Name of its encoder in the workbench; None where only words are looked up.
+        """
+        self.name = name
+        self._mode = check_mode(mode)
+        self._workbench = workbench
+        self._encoder = encoder
+
+    def generate(self, dataset: Dataset, expected: Flow) -> Generated:
+        """Drafts a flow."""
+        held = {item.element_type for item in dataset.catalog}
+        for name in _DRAFTED_FROM:
+            if name in held:
+                index = self._workbench.index(dataset, name, self._encoder)
+        draft = draft_flow(MultiRetriever(index, mode=self._mode), expected.requirement, catalog=dataset.catalog)
+        return Generated(draft.flow)
+
+    def release(self) -> None:
+        """Closes the indexes."""
+        self._workbench.release()
+
+
+def rule_generators(
+    encoders: EncoderSpec | Mapping[str, EncoderSpec] = None, modes: Sequence[str] = MODES
+) -> tuple[RuleGenerator, ...]:
+    """Returns drafters of rules over some encoders and modes: ``lexical`` (BM25) once, the others for each encoder.
+
+    Args:
+        encoders: One encoder, as for ``load_encoder``; or several by short names, which then stand before the mode.
+        modes: Modes, each once.
+
+    Raises:
+        ParameterError: There is no such mode, no mode, or no encoder.
+        EncoderError: An encoder cannot be loaded.
+    """
+    workbench, setups = set_up(encoders, modes)
+    return tuple(RuleGenerator(name, mode, workbench=workbench, encoder=encoder) for name, mode, encoder in setups)
