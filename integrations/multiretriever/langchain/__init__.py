@@ -12,8 +12,9 @@ except ImportError as error:
         'multiretriever.langchain needs langchain-core; install it with: pip install "multiretriever[langchain]"'
     ) from error
 
+from multiretriever.langchain.chat import achat_with, chat_with, init_model
 from multiretriever.langchain.documents import to_document
-from multiretriever.langchain.drafting import draft_flow_with_llm, init_model
+from multiretriever.langchain.drafting import draft_flow_with_llm
 from multiretriever.langchain.embeddings import InstructionEmbeddings
 from multiretriever.langchain.encoder import LangChainEncoder
 from multiretriever.langchain.grounding import GroundingRunnable
@@ -39,7 +40,9 @@ __all__ = [
     "TableRetriever",
     "ToolSelector",
     "WorkflowRetriever",
+    "achat_with",
     "catalog_from_tools",
+    "chat_with",
     "draft_flow_with_llm",
     "grounding_tool",
     "init_model",

@@ -146,7 +146,7 @@ def evaluate(
 
 
 def encoders_of(specs: list[str] | None) -> str | dict[str, str | None] | None:
-    """Returns one encoder, or several by name, as systems are made of them. Raises ParameterError for a name that stands twice."""
+    """Returns one encoder, or several by name, as systems are made of them; a name that stands twice is a ``ParameterError``."""
     from multiretriever.core import ParameterError
 
     given = specs or list(filter(None, [os.environ.get("MULTIRETRIEVER_ENCODER")]))

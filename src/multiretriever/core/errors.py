@@ -156,3 +156,7 @@ class ServerUnavailableError(StoreError):
 
 class LLMError(MultiRetrieverError):
     """A chat model could not be reached or gave nothing that can be used."""
+
+
+class AnswerError(LLMError):
+    """A chat model answered, and not in the form that it was held to."""

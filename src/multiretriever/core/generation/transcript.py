@@ -1,0 +1,81 @@
+"""Keeping what was asked of a chat model and what it answered, so that the same questions are answered again without it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydantic
+
+from multiretriever.core.errors import LLMError, ParameterError
+from multiretriever.core.generation.dialogue import Chat, Message
+
+
+class Transcript:
+    """A chat model whose answers are kept in a file of JSON Lines: one line a call, with the messages and the answer.
+
+    The same messages get the kept answer; a question that was put several times gets its answers in the order in which they
+    came. So a run that was interrupted goes on where it stopped, and a whole one is replayed without a model or a key.
+    """
+
+    def __init__(self, path: str | Path, chat: Chat | None = None) -> None:
+        """Opens a transcript.
+
+        Args:
+            path: The file; made with the first answer where it is not there.
+            chat: The model that answers what the file does not; None to replay only.
+
+        Raises:
+            ParameterError: The file is no transcript, or cannot be read.
+        """
+        self._path = Path(path)
+        self._chat = chat
+        self._held: dict[str, deque[str]] = defaultdict(deque)
+        self._read()
+
+    def __call__(self, messages: Sequence[Message], schema: type[pydantic.BaseModel] | None = None) -> str:
+        """Answers, from the file or by the model.
+
+        Raises:
+            LLMError: The model cannot be reached; or the file has no answer and there is no model.
+        """
+        key = _key(messages)
+        if self._held[key]:
+            return self._held[key].popleft()
+        if self._chat is None:
+            raise LLMError(
+                f"{self._path} has no answer to this question, and there is no chat model to ask: {messages[-1].text[:200]!r}"
+            )
+        answer = self._chat(messages, schema)
+        self._write(key, messages, answer)
+        return answer
+
+    def _read(self) -> None:
+        if not self._path.exists():
+            return
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"the transcript {self._path} cannot be read: {error}") from error
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = json.loads(line)
+                key, answer = entry["key"], entry["answer"]
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
+                    break  # a run that was killed while it wrote; the call is made again
+                raise ParameterError(f"{self._path}:{number}: this is no line of a transcript ({error})") from error
+            self._held[str(key)].append(str(answer))
+
+    def _write(self, key: str, messages: Sequence[Message], answer: str) -> None:
+        line = {"key": key, "messages": [vars(item) for item in messages], "answer": answer}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _key(messages: Sequence[Message]) -> str:
+    return hashlib.sha256(json.dumps([[item.role, item.text] for item in messages]).encode()).hexdigest()[:32]
