@@ -3,12 +3,13 @@
 import pydantic
 import pytest
 from llama_index.core.base.llms.types import LLMMetadata
+from llama_index.core.llms import MockLLM
 
 from models import EndlessLLM, FakeLLM, llama_index_model
-from multiretriever.core import LLMError
+from multiretriever.core import LLMError, MissingDependencyError
 from multiretriever.core.generation import Dialogue, aconverse, converse, read_answer
 from multiretriever.core.generation.dialogue import MAX_ANSWER
-from multiretriever.llama_index import achat_with, chat_with
+from multiretriever.llama_index import achat_with, chat_with, init_llm
 
 
 class Order(pydantic.BaseModel):
@@ -86,3 +87,22 @@ async def test_a_model_that_fails_is_a_typed_error():
         converse(dialogue(), chat_with(model))
     with pytest.raises(LLMError, match="did not answer"):
         await aconverse(dialogue(), achat_with(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("", LLMError, "MODULE:CLASS:MODEL is due"),
+        ("openai", LLMError, "MODULE:CLASS:MODEL is due"),
+        ("no_such_module:LLM", MissingDependencyError, "pip install no-such-module"),
+        ("llama_index.core.llms:ChatMessage", LLMError, "is no LLM"),
+        ("llama_index.core.llms:CustomLLM", LLMError, "cannot be set up"),
+    ],
+)
+def test_an_unknown_model_is_a_typed_error(name, error, words):
+    with pytest.raises(error, match=words):
+        init_llm(name)
+
+
+def test_a_model_by_name():
+    assert isinstance(init_llm("llama_index.core.llms:MockLLM"), MockLLM)

@@ -12,7 +12,7 @@ except ImportError as error:
         'multiretriever.llama_index needs llama-index-core; install it with: pip install "multiretriever[llama-index]"'
     ) from error
 
-from multiretriever.llama_index.chat import achat_with, chat_with
+from multiretriever.llama_index.chat import achat_with, chat_with, init_llm
 from multiretriever.llama_index.embeddings import InstructionEmbeddings
 from multiretriever.llama_index.encoder import LlamaIndexEncoder
 from multiretriever.llama_index.grounding import GroundingRetriever
@@ -41,6 +41,7 @@ __all__ = [
     "achat_with",
     "catalog_from_tools",
     "chat_with",
+    "init_llm",
     "retriever_tool",
     "to_node",
 ]

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import pydantic
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.prompts import ChatPromptTemplate
 
-from multiretriever.core.errors import AnswerError, LLMError
+from multiretriever.core.errors import AnswerError, LLMError, MissingDependencyError
 from multiretriever.core.generation.dialogue import MAX_ANSWER, AsyncChat, Chat, Message
 from multiretriever.core.problems import problems_of
+
+
+def init_llm(name: str) -> LLM:
+    """Returns an LLM by ``MODULE:CLASS`` or ``MODULE:CLASS:MODEL``, such as ``llama_index.llms.openai:OpenAI:gpt-4o-mini``.
+
+    Raises:
+        MissingDependencyError: The provider's package is not installed.
+        LLMError: The name is no class of an LLM, or the LLM refuses to be set up (a missing key).
+    """
+    module, _, rest = name.partition(":")
+    class_name, _, model = rest.partition(":")
+    if not module.strip() or not class_name:
+        raise LLMError(f"{name!r} is no LLM; MODULE:CLASS:MODEL is due, such as llama_index.llms.openai:OpenAI:gpt-4o-mini")
+    try:
+        found = getattr(import_module(module), class_name, None)
+    except ImportError as error:
+        package = module.replace("_", "-").replace(".", "-")
+        raise MissingDependencyError(f"the LLM {name!r} needs its provider's package: pip install {package} ({error})") from error
+    if not (isinstance(found, type) and issubclass(found, LLM)):
+        raise LLMError(f"{class_name!r} of {module} is no LLM of LlamaIndex")
+    try:
+        return found(model=model) if model else found()
+    except Exception as error:  # every provider raises classes of its own
+        raise LLMError(f"the LLM {name!r} cannot be set up: {error}") from error
 
 
 def chat_with(llm: LLM) -> Chat:

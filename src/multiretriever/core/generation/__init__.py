@@ -3,18 +3,27 @@
 from multiretriever.core.generation.answers import read_answer
 from multiretriever.core.generation.data_block import data_block, entry
 from multiretriever.core.generation.dialogue import AsyncChat, Chat, Dialogue, Message, Reading, aconverse, converse
+from multiretriever.core.generation.flow_questions import FlowQuestions
+from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
+from multiretriever.core.generation.flow_writer import awrite_flow, flow_alone, write_flow
 from multiretriever.core.generation.transcript import Transcript
 
 __all__ = [
     "AsyncChat",
     "Chat",
     "Dialogue",
+    "FlowQuestions",
+    "FlowState",
     "Message",
     "Reading",
     "Transcript",
+    "WrittenFlow",
     "aconverse",
+    "awrite_flow",
     "converse",
     "data_block",
     "entry",
+    "flow_alone",
     "read_answer",
+    "write_flow",
 ]

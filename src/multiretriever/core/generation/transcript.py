@@ -34,6 +34,7 @@ class Transcript:
         self._path = Path(path)
         self._chat = chat
         self._held: dict[str, deque[str]] = defaultdict(deque)
+        self._torn = 0
         self._read()
 
     def __call__(self, messages: Sequence[Message], schema: type[pydantic.BaseModel] | None = None) -> str:
@@ -57,24 +58,27 @@ class Transcript:
         if not self._path.exists():
             return
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ParameterError(f"the transcript {self._path} cannot be read: {error}") from error
-        for number, line in enumerate(lines, start=1):
+        # What stands after the last line's end was left by a run that was killed while it wrote; the call is made again.
+        whole, _, torn = text.rpartition("\n")
+        for number, line in enumerate(whole.split("\n") if whole else (), start=1):
             try:
                 entry = json.loads(line)
-                key, answer = entry["key"], entry["answer"]
+                self._held[str(entry["key"])].append(str(entry["answer"]))
             except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines):
-                    break  # a run that was killed while it wrote; the call is made again
                 raise ParameterError(f"{self._path}:{number}: this is no line of a transcript ({error})") from error
-            self._held[str(key)].append(str(answer))
+        self._torn = len(torn.encode())
 
     def _write(self, key: str, messages: Sequence[Message], answer: str) -> None:
         line = {"key": key, "messages": [vars(item) for item in messages], "answer": answer}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        with self._path.open("ab") as file:
+            if self._torn:
+                file.truncate(file.tell() - self._torn)
+                self._torn = 0
+            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
 
 
 def _key(messages: Sequence[Message]) -> str:

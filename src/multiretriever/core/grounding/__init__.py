@@ -10,9 +10,11 @@ from multiretriever.core.grounding.measures import (
     score_flow,
     trigger_match,
 )
+from multiretriever.core.grounding.repair import Change, nearest_name, repair_flow
 
 __all__ = [
     "MEASURES",
+    "Change",
     "Finding",
     "FlowCheck",
     "FlowScores",
@@ -20,7 +22,9 @@ __all__ = [
     "bag_of_steps",
     "check_flow",
     "fields_given_table",
+    "nearest_name",
     "order_similarity",
+    "repair_flow",
     "score_flow",
     "trigger_match",
 ]

@@ -1,0 +1,249 @@
+"""A flow, question by question: outline, then for each part its definition and table, then its inputs.
+
+The way of "Reducing hallucination in structured outputs via Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189,
+section 3) and of "Multi-task retriever fine-tuning for domain-specific and efficient RAG" (arXiv 2501.04652, section 3): each
+question brings what was retrieved for it. Names in answers are checked; what does not exist after the last trial becomes the nearest
+real name, or is left out, and the state tells so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from multiretriever.core.catalog import Catalog
+from multiretriever.core.elements import Step
+from multiretriever.core.errors import ParameterError
+from multiretriever.core.flows import Flow, FlowStep, Trigger
+from multiretriever.core.generation.answers import read_answer
+from multiretriever.core.generation.data_block import data_block, entry
+from multiretriever.core.generation.dialogue import MAX_TRIALS, Dialogue, Reading
+from multiretriever.core.generation.flow_candidates import FlowCandidates, entries
+from multiretriever.core.generation.flow_faults import (
+    call_faults,
+    input_faults,
+    mend_outline,
+    of_kind,
+    open_references,
+    outline_faults,
+    works_on_table,
+)
+from multiretriever.core.generation.flow_forms import Call, Outline, inputs_form, values_of
+from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
+from multiretriever.core.generation.prompting import system_prompt
+from multiretriever.core.grounding import Change, check_flow, nearest_name, repair_flow
+from multiretriever.core.retriever import MultiRetriever
+
+EXAMPLES = 2
+
+
+class FlowQuestions:
+    """Asks for a flow. Holds no state of a flow: states go in and come out, so one object serves many flows at once."""
+
+    def __init__(
+        self,
+        retriever: MultiRetriever,
+        *,
+        catalog: Catalog | None = None,
+        examples: int = EXAMPLES,
+        without: Collection[str] = (),
+        trials: int = MAX_TRIALS,
+    ) -> None:
+        """Makes it.
+
+        Args:
+            retriever: Retriever over an index with steps; tables, fields and workflows are used where it has them.
+            catalog: The catalog of the index; None to read it back from there.
+            examples: Stored workflows for similar requirements that are shown with the outline.
+            without: Ids and names of stored workflows that are not shown.
+            trials: Answers to a question at most.
+
+        Raises:
+            ParameterError: ``examples`` is negative or ``trials`` is below 1.
+            StoreError: The index cannot be read.
+        """
+        if examples < 0 or trials < 1:
+            raise ParameterError(f"examples must be at least 0 and trials at least 1 (got {examples} and {trials})")
+        self.catalog = catalog or retriever.index.catalog()
+        self._retriever = retriever
+        self._trials = trials
+        self._candidates = FlowCandidates(retriever, self.catalog, examples=examples, without=without)
+
+    def start(self, requirement: str) -> FlowState:
+        """Returns the state before the first question.
+
+        Raises:
+            QueryError: The requirement is empty, not text, or too long.
+        """
+        self._retriever.prompt(requirement, "step")  # checks the requirement as every query is checked
+        return FlowState(requirement, "outline", Flow(requirement=requirement))
+
+    def question(self, state: FlowState) -> Dialogue[Any]:
+        """Returns what is to be asked next.
+
+        Raises:
+            ParameterError: The flow is done.
+            StoreError: The index cannot be read.
+        """
+        if state.stage == "outline":
+            return self._outline(state)
+        if state.stage == "call":
+            return self._call(state)
+        if state.stage == "inputs":
+            return self._inputs(state)
+        raise ParameterError("the flow is done; nothing is to be asked")
+
+    def take(self, state: FlowState, dialogue: Dialogue[Any]) -> FlowState:
+        """Returns the state after a question was answered.
+
+        Raises:
+            LLMError: No answer to the outline could be read.
+        """
+        if state.stage == "outline":
+            outline, changes = mend_outline(dialogue.result())
+            place = 0 if outline.trigger else 1
+            return replace(state, stage="call", outline=outline, place=place, changes=state.changes + changes)
+        if state.stage == "call":
+            return self._take_call(state, dialogue.reading)
+        return self._add(state, dialogue.reading.value or {}, answered=dialogue.reading.value is not None)
+
+    def finish(self, state: FlowState) -> WrittenFlow:
+        """Returns the flow as far as it is there, checked. No name in it is made up."""
+        flow, changes = repair_flow(state.flow, self.catalog)
+        return WrittenFlow(flow, check_flow(flow, self.catalog), state.changes + changes)
+
+    def _outline(self, state: FlowState) -> Dialogue[Outline]:
+        found = self._candidates.for_outline(state.requirement)
+        blocks = {name: entries(elements) for name, elements in found.items() if elements}
+        examples = self._candidates.examples(state.requirement)
+        if examples:
+            blocks["stored_workflows"] = examples
+        return self._dialogue("flow_outline", {"requirement": state.requirement, **blocks}, _read_outline, Outline)
+
+    def _call(self, state: FlowState) -> Dialogue[Call]:
+        candidates = self._calls(state)
+        tables = self._candidates.tables(state.requirement, state.annotation, state.flow)
+        blocks: dict[str, Any] = {"candidates": entries(candidates)}
+        if tables:
+            blocks["tables"] = entries(tables)
+
+        def read(text: str) -> Reading[Call]:
+            reading = read_answer(text, Call)
+            if reading.value is None:
+                return reading
+            return Reading(reading.value, call_faults(reading.value, candidates, tables, self.catalog, trigger=not state.place))
+
+        return self._dialogue("flow_call", {**self._known(state), **blocks}, read, Call)
+
+    def _inputs(self, state: FlowState) -> Dialogue[dict[str, Any]]:
+        step, call = self._chosen(state)
+        form = inputs_form(step)
+        blocks: dict[str, Any] = {"definition": _definition(step)}
+        table = next(iter(self.catalog.find("table", call.table)), None) if call.table else None
+        if table is not None:
+            blocks["fields"] = entries(self._candidates.fields(table, state.requirement, state.annotation))
+
+        def read(text: str) -> Reading[dict[str, Any]]:
+            reading = read_answer(text, form)
+            if reading.value is None:
+                return Reading(None, reading.faults)
+            inputs = values_of(reading.value)
+            return Reading(inputs, input_faults(self._part(state, inputs), state, self.catalog))
+
+        return self._dialogue("flow_inputs", {**self._known(state), "table": call.table, **blocks}, read, form)
+
+    def _dialogue(self, prompt: str, blocks: dict[str, Any], read: Any, schema: Any) -> Dialogue[Any]:
+        text = "\n\n".join(data_block(name, value) for name, value in blocks.items() if value)
+        return Dialogue(system_prompt(prompt), text, read, schema=schema, trials=self._trials)
+
+    def _known(self, state: FlowState) -> dict[str, Any]:
+        block = state.outline.steps[state.place - 1].block if state.outline and state.place else 0
+        part = {"part": state.where, "annotation": state.annotation} | ({"stands in the block of step": block} if block else {})
+        values = {key: value for key, value in state.flow.to_dict().items() if key != "requirement"}
+        return {"requirement": state.requirement, "workflow_so_far": values, "part": part}
+
+    def _calls(self, state: FlowState) -> list[Step]:
+        return self._candidates.calls(state.requirement, state.annotation, state.flow, trigger=not state.place)
+
+    def _take_call(self, state: FlowState, reading: Reading[Call]) -> FlowState:
+        call, changes = self._mended(state, reading)
+        state = replace(state, call=call, changes=state.changes + changes)
+        if call is None:
+            return _next(state)
+        step, _ = self._chosen(state)
+        if all(item.type == "table" for item in step.inputs):
+            return self._add(state, {})
+        return replace(state, stage="inputs")
+
+    def _mended(self, state: FlowState, reading: Reading[Call]) -> tuple[Call | None, tuple[Change, ...]]:
+        """Returns a definition and a table that exist, whatever was answered; no definition where nothing was retrieved."""
+        call, kind = reading.value, "step" if state.place else "trigger"
+        if call is not None and not reading.faults:
+            return call, ()
+        candidates = self._calls(state)
+        was = call.definition if call else ""
+        changes: list[Change] = []
+        step = next(iter(of_kind(self.catalog, was, trigger=not state.place)), None)
+        if step is None:
+            near = nearest_name(was, (item.id for item in candidates))
+            step = next((item for item in candidates if item.id == near), candidates[0] if candidates else None)
+            changes.append(Change(state.where, kind, was or "(no answer that can be used)", step.id if step else ""))
+        if step is None:
+            return None, tuple(changes)
+        table = ""
+        if works_on_table(step):
+            tables = [item.name for item in self._candidates.tables(state.requirement, state.annotation, state.flow)]
+            was = call.table if call else ""
+            known = self.catalog.find("table", was) if was else ()
+            table = known[0].name if known else nearest_name(was, tables) or next(iter(tables), "")
+            if not known:
+                changes.append(Change(state.where, "table", was, table))
+        return Call(definition=step.id, table=table), tuple(changes)
+
+    def _chosen(self, state: FlowState) -> tuple[Step, Call]:
+        call = state.call or Call(definition="")
+        (step, *_) = of_kind(self.catalog, call.definition, trigger=not state.place)
+        return step, call
+
+    def _part(self, state: FlowState, inputs: dict[str, Any]) -> Flow:
+        """Returns a flow of the one part, as it would stand in the flow."""
+        step, call = self._chosen(state)
+        tables = {item.name: call.table for item in step.inputs if item.type == "table" and call.table}
+        values = {"annotation": state.annotation, "definition": step.id, "inputs": {**tables, **inputs}}
+        if not state.place:
+            return Flow(trigger=Trigger.model_validate(values))
+        return Flow(steps=(FlowStep.model_validate({**values, "order": state.place}),))
+
+    def _add(self, state: FlowState, inputs: dict[str, Any], *, answered: bool = True) -> FlowState:
+        part = open_references(self._part(state, inputs), state)
+        mended, changes = repair_flow(part.flow, self.catalog)
+        if not answered:
+            changes = (Change(state.where, "answer on its inputs", "(no answer that can be used)", ""), *changes)
+        changes = (*state.changes, *part.changes, *changes)
+        if not state.place:
+            return _next(replace(state, flow=state.flow.model_copy(update={"trigger": mended.trigger}), changes=changes))
+        held = {step.order for step in state.flow.steps}
+        block = state.outline.steps[state.place - 1].block if state.outline else 0
+        steps = tuple(step.model_copy(update={"block": block if block in held else 0}) for step in mended.steps)
+        flow = state.flow.model_copy(update={"steps": (*state.flow.steps, *steps)})
+        return _next(replace(state, flow=flow, changes=changes))
+
+
+def _next(state: FlowState) -> FlowState:
+    last = state.outline is None or state.place >= len(state.outline.steps)
+    return replace(state, stage="done" if last else "call", place=state.place + (not last), call=None)
+
+
+def _read_outline(text: str) -> Reading[Outline]:
+    reading = read_answer(text, Outline)
+    return reading if reading.value is None else Reading(reading.value, outline_faults(reading.value))
+
+
+def _definition(step: Step) -> dict[str, Any]:
+    inputs = {
+        item.name: " ".join([item.type, "(required)" if item.required else "", item.description]).strip()
+        for item in step.inputs
+        if item.type != "table"
+    }
+    return entry(step) | {"inputs": inputs}
