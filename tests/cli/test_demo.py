@@ -65,22 +65,24 @@ def test_an_empty_requirement_and_an_unknown_model_are_one_line(folder):
 
 
 def test_the_flow_can_come_from_a_chat_model(monkeypatch, tmp_path):
-    from langchain_core.language_models import GenericFakeChatModel
-    from langchain_core.messages import AIMessage
     from typer.testing import CliRunner
 
     import multiretriever.core.index
     import multiretriever.langchain
+    from models import langchain_model
     from multiretriever.cli.app import app
 
-    answer = (
-        "requirement: x\ntrigger: {definition: core.daily, inputs: {time: '08:00'}}\nsteps: [{definition: core.no_such_step}]"
-    )
-    fake = GenericFakeChatModel(messages=iter([AIMessage(answer)] * 3))
+    outline = '{"trigger": "", "steps": [{"annotation": "post a message to the channel"}]}'
+    lie, inputs = '{"definition": "slack.shout_message"}', '{"channel": "it-team", "text": "Good morning"}'
+    fake = langchain_model(outline, lie, lie, lie, inputs)
     monkeypatch.setattr(multiretriever.langchain, "init_model", lambda name: fake)
     monkeypatch.setattr(multiretriever.core.index, "load_encoder", lambda spec: WordEncoder())
-    result = CliRunner().invoke(app, ["demo", "--llm", "fake:model", "--index", str(tmp_path / "index")])
+    result = CliRunner().invoke(
+        app, ["demo", "--llm", "fake:model", "--index", str(tmp_path / "index"), "Say good morning in Slack."]
+    )
     # The model lies until its last trial, and the demo says so.
-    assert result.exit_code == 1
-    assert "Not valid" in result.stdout
-    assert "there is no step 'core.no_such_step'" in result.stdout
+    assert result.exit_code == 0, result.output
+    assert "definition: slack.shout_message" not in result.stdout
+    assert "changed: step 1: there is no step 'slack.shout_message'; it became 'slack." in result.stdout
+    assert "Valid: every one of its 1 steps" in result.stdout
+    assert "step 1 of 1 (post a message to the channel)" in result.stderr

@@ -14,7 +14,6 @@ except ImportError as error:
 
 from multiretriever.langchain.chat import achat_with, chat_with, init_model
 from multiretriever.langchain.documents import to_document
-from multiretriever.langchain.drafting import draft_flow_with_llm
 from multiretriever.langchain.embeddings import InstructionEmbeddings
 from multiretriever.langchain.encoder import LangChainEncoder
 from multiretriever.langchain.grounding import GroundingRunnable
@@ -43,7 +42,6 @@ __all__ = [
     "achat_with",
     "catalog_from_tools",
     "chat_with",
-    "draft_flow_with_llm",
     "grounding_tool",
     "init_model",
     "retriever_tool",

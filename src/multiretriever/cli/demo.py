@@ -13,7 +13,7 @@ from multiretriever.cli.search import show_hits
 
 if TYPE_CHECKING:
     from multiretriever.core import Catalog, MultiRetriever
-    from multiretriever.core.drafting import Draft
+    from multiretriever.core.generation import WrittenFlow
     from multiretriever.core.grounding import FlowCheck
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
@@ -38,7 +38,8 @@ def demo(
     """Show the whole of it on the bundled catalog of an IT service desk.
 
     Indexes the catalog (only the first time takes seconds), retrieves steps, tables and fields for the requirement, and drafts a
-    flow in which every name exists: by rules, or by a chat model with --llm. Exits with 1 if a name in the flow does not exist.
+    flow in which every name exists: by rules, or with --llm by a chat model, part by part; names that it makes up are mended and
+    told. Exits with 1 if a name in the flow does not exist.
     """
     from multiretriever.core import Catalog, Grounding, Index, MultiRetriever
     from multiretriever.core.bundled import IT_SERVICE
@@ -52,11 +53,11 @@ def demo(
         table = found["table"][0].element.name
         # Which fields are needed depends on the table: the paper's retriever is told it, and so is this one.
         fields = retriever.retrieve(requirement, "field", k=_FIELDS_SHOWN, context={"table": table}, where={"table": table})
-        draft = _draft(retriever, catalog, requirement, llm)
+        written = _write(retriever, catalog, requirement, llm)
     if as_json:
         whole = Grounding(requirement, {**found.hits, "field": fields})
-        findings = [str(finding) for finding in draft.check.findings]
-        show_json({**whole.to_dict(), "flow": draft.flow.to_dict(), "valid": draft.check.valid, "findings": findings})
+        told = {"findings": [str(item) for item in written.check.findings], "changes": [str(item) for item in written.changes]}
+        show_json({**whole.to_dict(), "flow": written.flow.to_dict(), "valid": written.check.valid, **told})
     else:
         write(f"Requirement: {clean(requirement)}")
         for kind, hits in found.items():
@@ -64,20 +65,26 @@ def demo(
             show_hits(hits)
         write(f"\nfield of {clean(table)}, its parents included")
         show_hits(fields)
-        write(f"\nflow\n{clean(draft.flow.to_yaml())}")
-        write(_verdict(draft.check))
-    if not draft.check.valid:
+        write(f"\nflow\n{clean(written.flow.to_yaml())}")
+        for change in written.changes:
+            write(f"changed: {clean(str(change))}")
+        write(_verdict(written.check))
+    if not written.check.valid:
         raise typer.Exit(1)
 
 
-def _draft(retriever: MultiRetriever, catalog: Catalog, requirement: str, llm: str | None) -> Draft:
+def _write(retriever: MultiRetriever, catalog: Catalog, requirement: str, llm: str | None) -> WrittenFlow:
+    from multiretriever.core.generation import FlowQuestions, WrittenFlow, write_flow
+
     if llm is None:
         from multiretriever.core.drafting import draft_flow
 
-        return draft_flow(retriever, requirement, catalog=catalog)
-    from multiretriever.langchain import draft_flow_with_llm, init_model
+        draft = draft_flow(retriever, requirement, catalog=catalog)
+        return WrittenFlow(draft.flow, draft.check)
+    from multiretriever.langchain import chat_with, init_model
 
-    return draft_flow_with_llm(init_model(llm), retriever, requirement, catalog=catalog)
+    chat, questions = chat_with(init_model(llm)), FlowQuestions(retriever, catalog=catalog)
+    return write_flow(chat, questions, requirement, on_progress=lambda state: note(clean(state.progress)))
 
 
 def _verdict(check: FlowCheck) -> str:

@@ -14,9 +14,27 @@ from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from multiretriever.core.evaluation import GenerationReport
+    from multiretriever.core.generation import Chat
 
 Sample = Annotated[
     int | None, typer.Option("--sample", metavar="N", min=1, help="At most so many flows of each dataset, at random.")
+]
+Llm = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        metavar="PROVIDER:MODEL",
+        help="Let a chat model of LangChain write the flows as well: alone, and grounded by each encoder and mode.",
+    ),
+]
+Kept = Annotated[
+    Path | None,
+    typer.Option(
+        "--transcript",
+        metavar="FILE",
+        help="Keep prompts and answers there (OUTPUT/transcript.jsonl where --output is given). What the file holds is not asked "
+        "again: an interrupted run goes on, and without --llm the file is replayed.",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", metavar="FOLDER", help="Write generation.json and generation.md there.")]
 
@@ -28,6 +46,8 @@ def evaluate_generation(
     split: Split = None,
     sample: Sample = None,
     seed: Seed = 0,
+    llm: Llm = None,
+    transcript: Kept = None,
     output: Output = None,
     progress: Progress = None,
     plugin: options.Plugins = None,
@@ -37,7 +57,7 @@ def evaluate_generation(
     """Measure flows that are generated from requirements, beside the flows that people made of them.
 
     Shares of made-up steps, tables and fields, trigger match, bag of steps, order of steps, fields given the table. Flows are
-    drafted by rules over what BM25 and encoders retrieve.
+    drafted by rules over what BM25 and encoders retrieve; with --llm a chat model writes them too.
     """
     from multiretriever.cli.plugins import load_plugins
     from multiretriever.core import evaluation
@@ -45,7 +65,10 @@ def evaluate_generation(
 
     load_plugins(plugin)
     check_output(output)
-    generators = evaluation.rule_generators(encoders_of(encoder), mode or MODES)
+    encoders, modes = encoders_of(encoder), mode or MODES
+    generators: list[evaluation.Generator] = [*evaluation.rule_generators(encoders, modes)]
+    if llm is not None or transcript is not None:
+        generators += evaluation.chat_generators(_chat(llm, transcript, output), encoders, modes, name=llm or "replayed model")
     report = evaluation.evaluate_generation(
         [evaluation.open_dataset(folder) for folder in folders],
         generators,
@@ -62,6 +85,22 @@ def evaluate_generation(
         _show(report)
     if output is not None:
         note(f"generation.json and generation.md are in {output}")
+
+
+def _chat(llm: str | None, transcript: Path | None, output: Path | None) -> Chat:
+    from multiretriever.core import ParameterError
+    from multiretriever.core.generation import Transcript
+
+    path = transcript or (output and output / "transcript.jsonl")
+    if path is None:
+        raise ParameterError("--llm keeps what was asked and answered; say where with --output FOLDER or --transcript FILE")
+    if llm is None:
+        if not path.is_file():
+            raise ParameterError(f"there is no transcript {path} to replay; --llm PROVIDER:MODEL makes one")
+        return Transcript(path)
+    from multiretriever.langchain import chat_with, init_model
+
+    return Transcript(path, chat_with(init_model(llm)), model=llm)
 
 
 def _save(report: GenerationReport, folder: Path) -> None:

@@ -162,6 +162,12 @@ def test_a_stored_workflow_is_not_shown_when_it_is_the_answer(retriever):
     script = Script(*ANSWERS)
     write_flow(script, FlowQuestions(retriever, catalog=CATALOG, without=["close_old_incidents"]), REQUIREMENT)
     assert "<stored_workflows>" not in script.asked[0][1].text
+    bare = Catalog(item.model_copy(update={"flow": None}) if item.element_type == "workflow" else item for item in CATALOG)
+    with Index.from_catalog(bare, encoder=WordEncoder()) as index:
+        for stored, shown in (({}, 0), ({"close_old_incidents": STORED}, 1)):
+            script = Script(*ANSWERS)
+            write_flow(script, FlowQuestions(MultiRetriever(index), catalog=bare, stored=stored), REQUIREMENT)
+            assert script.asked[0][1].text.count("<stored_workflows>") == shown
     script = Script(*ANSWERS)
     write_flow(script, FlowQuestions(retriever, catalog=CATALOG, examples=0), REQUIREMENT)
     assert "<stored_workflows>" not in script.asked[0][1].text

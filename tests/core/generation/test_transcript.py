@@ -48,3 +48,12 @@ def test_a_line_that_a_killed_run_left_is_passed_over_and_another_is_an_error(tm
     path.write_text("nonsense\n" + whole, encoding="utf-8")
     with pytest.raises(ParameterError, match=r"kept.jsonl:1"):
         Transcript(path)
+
+
+def test_answers_of_two_models_do_not_mix(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    Transcript(path, model("1"), model="one")(ONE)
+    assert Transcript(path, model="one")(ONE) == "1"
+    assert Transcript(path)(ONE) == "1"
+    with pytest.raises(ParameterError, match="'two' needs a file of its own"):
+        Transcript(path, model("2"), model="two")

@@ -1,6 +1,7 @@
 """Evaluation: how well systems find the elements that answer queries. Needs the extra ``eval``."""
 
 from multiretriever.core.evaluation.beir import PASSAGE, BeirDataset, Passage, open_dataset
+from multiretriever.core.evaluation.chat_generators import GroundedGenerator, UngroundedGenerator, chat_generators
 from multiretriever.core.evaluation.generation import GeneratedFlow, GenerationReport, MeanScore, evaluate_generation
 from multiretriever.core.evaluation.generators import Generated, Generator, RuleGenerator, rule_generators
 from multiretriever.core.evaluation.leakage import Leak, find_leaks
@@ -26,6 +27,7 @@ __all__ = [
     "GeneratedFlow",
     "GenerationReport",
     "Generator",
+    "GroundedGenerator",
     "Leak",
     "MeanScore",
     "Paper",
@@ -38,6 +40,8 @@ __all__ = [
     "System",
     "SystemInfo",
     "Table",
+    "UngroundedGenerator",
+    "chat_generators",
     "compare",
     "evaluate",
     "evaluate_generation",

@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 import pydantic
 
-from multiretriever.core.errors import AnswerError, LLMError, ParameterError
+from multiretriever.core.errors import AnswerError, ParameterError
 
 MAX_ANSWER = 60_000
 MAX_TRIALS = 3
@@ -130,11 +130,11 @@ class Dialogue(Generic[T]):
         """Returns the value of the answer with the fewest faults.
 
         Raises:
-            LLMError: No answer could be read.
+            AnswerError: No answer could be read.
         """
         reading = self.reading
         if reading.value is None:
-            raise LLMError(f"none of {self.answers} answers of the model could be used; the last one: {'; '.join(self._last)}")
+            raise AnswerError(f"none of {self.answers} answers of the model could be used; the last one: {'; '.join(self._last)}")
         return reading.value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from multiretriever.core.catalog import Catalog
@@ -19,7 +19,15 @@ _CALLS = 8
 class FlowCandidates:
     """Retrieves what a chat model is shown."""
 
-    def __init__(self, retriever: MultiRetriever, catalog: Catalog, *, examples: int, without: Collection[str]) -> None:
+    def __init__(
+        self,
+        retriever: MultiRetriever,
+        catalog: Catalog,
+        *,
+        examples: int,
+        without: Collection[str],
+        stored: Mapping[str, Flow],
+    ) -> None:
         """Makes it.
 
         Args:
@@ -27,11 +35,13 @@ class FlowCandidates:
             catalog: The catalog of the index.
             examples: Stored workflows that are shown with the outline.
             without: Ids and names of stored workflows that are not shown.
+            stored: Flows by the names of workflows that do not hold them.
         """
         self._retriever = retriever
         self._catalog = catalog
         self._examples = examples
         self._without = frozenset(without)
+        self._stored = stored
         self._held = retriever.index.manifest.types
 
     def for_outline(self, requirement: str) -> dict[str, list[Element]]:
@@ -48,8 +58,8 @@ class FlowCandidates:
             return []
         found = self._elements(requirement, "workflow", k=self._examples + len(self._without))
         kept = [item for item in found if not {item.id, item.name} & self._without]
-        flows = [item.flow for item in kept if getattr(item, "flow", None) is not None]
-        return [_shown(flow) for flow in flows[: self._examples]]
+        flows = [item.flow or self._stored.get(item.name) for item in kept]
+        return [_shown(flow) for flow in flows if flow is not None][: self._examples]
 
     def calls(self, requirement: str, annotation: str, flow: Flow, *, trigger: bool) -> list[Step]:
         """Returns candidates for a part: for its annotation alone, and for it after the flow so far."""

@@ -2,13 +2,13 @@
 
 The way of "Reducing hallucination in structured outputs via Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189,
 section 3) and of "Multi-task retriever fine-tuning for domain-specific and efficient RAG" (arXiv 2501.04652, section 3): each
-question brings what was retrieved for it. Names in answers are checked; what does not exist after the last trial becomes the nearest
-real name, or is left out, and the state tells so.
+question brings what was retrieved for it. Names in answers are checked; what does not exist after the last trial becomes the
+nearest real name, or is left out, and the state tells so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class FlowQuestions:
         catalog: Catalog | None = None,
         examples: int = EXAMPLES,
         without: Collection[str] = (),
+        stored: Mapping[str, Flow] | None = None,
         trials: int = MAX_TRIALS,
     ) -> None:
         """Makes it.
@@ -57,6 +58,7 @@ class FlowQuestions:
             catalog: The catalog of the index; None to read it back from there.
             examples: Stored workflows for similar requirements that are shown with the outline.
             without: Ids and names of stored workflows that are not shown.
+            stored: Flows by the names of workflows, for catalogs whose workflows do not hold them.
             trials: Answers to a question at most.
 
         Raises:
@@ -68,7 +70,7 @@ class FlowQuestions:
         self.catalog = catalog or retriever.index.catalog()
         self._retriever = retriever
         self._trials = trials
-        self._candidates = FlowCandidates(retriever, self.catalog, examples=examples, without=without)
+        self._candidates = FlowCandidates(retriever, self.catalog, examples=examples, without=without, stored=stored or {})
 
     def start(self, requirement: str) -> FlowState:
         """Returns the state before the first question.

@@ -21,20 +21,22 @@ class Transcript:
     came. So a run that was interrupted goes on where it stopped, and a whole one is replayed without a model or a key.
     """
 
-    def __init__(self, path: str | Path, chat: Chat | None = None) -> None:
+    def __init__(self, path: str | Path, chat: Chat | None = None, *, model: str = "") -> None:
         """Opens a transcript.
 
         Args:
             path: The file; made with the first answer where it is not there.
             chat: The model that answers what the file does not; None to replay only.
+            model: Name of the model, kept with its answers; blank where any will do.
 
         Raises:
-            ParameterError: The file is no transcript, or cannot be read.
+            ParameterError: The file is no transcript, cannot be read, or holds answers of another model.
         """
         self._path = Path(path)
         self._chat = chat
         self._held: dict[str, deque[str]] = defaultdict(deque)
         self._torn = 0
+        self._model = model
         self._read()
 
     def __call__(self, messages: Sequence[Message], schema: type[pydantic.BaseModel] | None = None) -> str:
@@ -66,13 +68,16 @@ class Transcript:
         for number, line in enumerate(whole.split("\n") if whole else (), start=1):
             try:
                 entry = json.loads(line)
-                self._held[str(entry["key"])].append(str(entry["answer"]))
-            except (ValueError, KeyError, TypeError) as error:
+                key, answer, model = str(entry["key"]), str(entry["answer"]), entry.get("model", "")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ParameterError(f"{self._path}:{number}: this is no line of a transcript ({error})") from error
+            if self._model and model and model != self._model:
+                raise ParameterError(f"{self._path}:{number} was answered by {model!r}; {self._model!r} needs a file of its own")
+            self._held[key].append(answer)
         self._torn = len(torn.encode())
 
     def _write(self, key: str, messages: Sequence[Message], answer: str) -> None:
-        line = {"key": key, "messages": [vars(item) for item in messages], "answer": answer}
+        line = {"key": key, "model": self._model, "messages": [vars(item) for item in messages], "answer": answer}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
             if self._torn:
