@@ -155,7 +155,9 @@ def test_each_question_shows_what_was_retrieved_for_it(questions):
     assert "look up incidents without assignee" in call
     assert "assigned_to" in inputs
     assert "core.daily" in inputs  # the flow so far
-    assert list(script.schemas[4].model_json_schema()["properties"]) == ["conditions"]
+    form = script.schemas[4].model_json_schema()
+    assert list(form["properties"]) == ["conditions"]
+    assert form["additionalProperties"] is False
 
 
 def test_a_stored_workflow_is_not_shown_when_it_is_the_answer(retriever):
@@ -191,13 +193,18 @@ def test_text_of_the_catalog_and_of_the_user_stays_data(questions):
     [
         (0, {"trigger": "x", "steps": []}, "no steps"),
         (0, {"trigger": "x", "steps": [{"annotation": "a", "block": 3}]}, "no earlier step"),
-        (1, {"definition": "core.hourly", "table": ""}, "there is no trigger 'core.hourly'; candidates: core.daily"),
+        (1, {"definition": "on.demand", "table": ""}, "there is no trigger 'on.demand'; candidates: core.daily"),
+        (
+            1,
+            {"definition": "core.hourly", "table": ""},
+            "there is no trigger 'core.hourly' (near to it: core.daily); candidates:",
+        ),
         (1, {"definition": "core.look_up_records", "table": "incident"}, "there is no trigger"),
         (3, {"definition": "core.daily", "table": ""}, "there is no step 'core.daily'"),
         (3, {"definition": "core.look_up_records", "table": "tickets"}, "there is no table 'tickets'; candidates: incident"),
         (3, {"definition": "core.look_up_records", "table": ""}, "works on a table"),
         (4, {"conditions": "asigned_toISEMPTY"}, "there is no field 'asigned_to'"),
-        (4, {"limit": 5}, "limit"),
+        (4, {"limit": 5}, "there is no input 'limit'"),
         (6, {"records": "{{9.records}}"}, "{{9}} speaks of step 9"),
         (8, {"record": "{{2.item}}", "values": {"status": "closed"}}, "there is no field 'status'"),
         (8, {"record": "{{2.item}}"}, "the required input 'values' is not given"),
@@ -227,6 +234,7 @@ def test_a_faulty_answer_is_asked_for_again_with_what_is_wrong(questions, place,
         (4, {"conditions": "asigned_toISEMPTY"}, "step 1: there is no field 'asigned_to'; it became 'assigned_to'"),
         (6, {"records": "{{9.records}}"}, "step 2: there is no earlier step with the number '9'; it became '{{input.records}}'"),
         (8, {"record": "{{2.item}}", "values": {"warp": "9"}}, "step 3: there is no field 'warp'; it was left out"),
+        (8, {"record": "{{2.item}}", "values": {"state": "x"}, "q": 1}, "step 3: there is no input 'q'; it was left out"),
         (8, "I will not.", "step 3: there is no answer on its inputs '(no answer that can be used)'; it was left out"),
         (3, "I will not.", "step 1: there is no step '(no answer that can be used)'; it became 'core."),
     ],

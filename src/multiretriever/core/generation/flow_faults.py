@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ def of_kind(catalog: Catalog, name: str, *, trigger: bool) -> tuple[Step, ...]:
     return tuple(step for step in found if (step.kind == "trigger") == trigger)
 
 
+def steps_of_kind(catalog: Catalog, *, trigger: bool) -> list[Step]:
+    """Returns the steps of a catalog that are triggers, or those that are none."""
+    return [step for step in catalog.of("step") if (step.kind == "trigger") == trigger]
+
+
 def call_faults(
     call: Call, candidates: Sequence[Step], tables: Sequence[Table], catalog: Catalog, *, trigger: bool
 ) -> tuple[str, ...]:
@@ -68,7 +74,9 @@ def call_faults(
     found = of_kind(catalog, call.definition, trigger=trigger)
     kind = "trigger" if trigger else "step"
     if not found:
-        return (f"there is no {kind} {call.definition!r}; candidates: {_listed(candidates)}",)
+        near = difflib.get_close_matches(call.definition, [item.id for item in steps_of_kind(catalog, trigger=trigger)])
+        hint = f" (near to it: {', '.join(near)})" if near else ""
+        return (f"there is no {kind} {call.definition!r}{hint}; candidates: {_listed(candidates)}",)
     if not works_on_table(found[0]):
         return ()
     if not call.table:

@@ -80,7 +80,7 @@ _Values = Annotated[list[FieldValue] | None, BeforeValidator(_as_pairs)]
 
 
 def inputs_form(step: Step) -> type[pydantic.BaseModel]:
-    """Returns the form of a step's inputs: one key each, none else; the table is not among them, it is chosen before."""
+    """Returns the form of a step's inputs: one key each; the table is not among them, it is chosen before."""
     fields: dict[str, Any] = {}
     for place, item in enumerate(step.inputs):
         if item.type == "table":
@@ -88,15 +88,18 @@ def inputs_form(step: Step) -> type[pydantic.BaseModel]:
         kind = _Values if item.type == "values" else _Words
         words = f"{item.type}{', required' if item.required else ''}. {item.description}".strip()
         fields[f"input_{place}"] = (kind, pydantic.Field(default=None, alias=item.name, description=words))
-    config = ConfigDict(extra="forbid", title="Inputs")
+    # A model that can be held to the form is held to its keys; of one that cannot, a wrong key must not cost the right ones.
+    config = ConfigDict(extra="allow", title="Inputs", json_schema_extra={"additionalProperties": False})
     form: type[pydantic.BaseModel] = pydantic.create_model("Inputs", __config__=config, **fields)
     return form
 
 
 def values_of(answer: pydantic.BaseModel) -> dict[str, Any]:
-    """Returns the inputs of an answer as a flow has them."""
-    given = answer.model_dump(by_alias=True, exclude_none=True)
-    return {
-        name: {pair["field"]: pair["value"] for pair in value} if isinstance(value, list) else value
-        for name, value in given.items()
-    }
+    """Returns the inputs of an answer as a flow has them, with keys that are no inputs."""
+    given = {field.alias or name: getattr(answer, name) for name, field in type(answer).model_fields.items()}
+    values = {name: _as_mapping(value) for name, value in given.items() if value is not None}
+    return {**values, **(answer.model_extra or {})}
+
+
+def _as_mapping(value: Any) -> Any:
+    return {pair.field: pair.value for pair in value} if isinstance(value, list) else value

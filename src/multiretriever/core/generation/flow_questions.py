@@ -27,6 +27,7 @@ from multiretriever.core.generation.flow_faults import (
     of_kind,
     open_references,
     outline_faults,
+    steps_of_kind,
     works_on_table,
 )
 from multiretriever.core.generation.flow_forms import Call, Outline, inputs_form, values_of
@@ -188,8 +189,8 @@ class FlowQuestions:
         changes: list[Change] = []
         step = next(iter(of_kind(self.catalog, was, trigger=not state.place)), None)
         if step is None:
-            near = nearest_name(was, (item.id for item in candidates))
-            step = next((item for item in candidates if item.id == near), candidates[0] if candidates else None)
+            known = {item.id: item for item in steps_of_kind(self.catalog, trigger=not state.place)}
+            step = known.get(nearest_name(was, known) or "") or next(iter(candidates), None)
             changes.append(Change(state.where, kind, was or "(no answer that can be used)", step.id if step else ""))
         if step is None:
             return None, tuple(changes)
@@ -197,9 +198,9 @@ class FlowQuestions:
         if works_on_table(step):
             tables = [item.name for item in self._candidates.tables(state.requirement, state.annotation, state.flow)]
             was = call.table if call else ""
-            known = self.catalog.find("table", was) if was else ()
-            table = known[0].name if known else nearest_name(was, tables) or next(iter(tables), "")
-            if not known:
+            found = self.catalog.find("table", was) if was else ()
+            table = found[0].name if found else nearest_name(was, tables) or next(iter(tables), "")
+            if not found:
                 changes.append(Change(state.where, "table", was, table))
         return Call(definition=step.id, table=table), tuple(changes)
 
