@@ -4,6 +4,7 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import CatalogItem, Element, Field, Step, StepInput, Table, Workflow
 from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
 from multiretriever.core.errors import (
+    AnswerError,
     CatalogError,
     DatasetError,
     ElementTypeError,
@@ -22,6 +23,7 @@ from multiretriever.core.errors import (
     MultiRetrieverError,
     MultiRetrieverWarning,
     ParameterError,
+    PlaybookError,
     Problem,
     QueryError,
     QueryTruncatedWarning,
@@ -33,6 +35,7 @@ from multiretriever.core.flows import Flow, FlowStep, Trigger, parse_flows, read
 from multiretriever.core.hits import Grounding, Hit
 from multiretriever.core.index import Index
 from multiretriever.core.instructions import InstructionSet, Template
+from multiretriever.core.playbooks import Activity, Playbook, Stage, parse_playbooks, read_playbooks, write_playbooks
 from multiretriever.core.query import Mode, QueryContext
 from multiretriever.core.registry import (
     ElementType,
@@ -46,6 +49,8 @@ from multiretriever.core.retriever import MultiRetriever
 from multiretriever.core.sync import SyncReport
 
 __all__ = [
+    "Activity",
+    "AnswerError",
     "Catalog",
     "CatalogError",
     "CatalogItem",
@@ -79,6 +84,8 @@ __all__ = [
     "MultiRetrieverWarning",
     "OnnxEncoder",
     "ParameterError",
+    "Playbook",
+    "PlaybookError",
     "Problem",
     "QueryContext",
     "QueryError",
@@ -86,6 +93,7 @@ __all__ = [
     "SentenceTransformerEncoder",
     "ServerUnavailableError",
     "ShrunkenCatalogError",
+    "Stage",
     "Step",
     "StepInput",
     "StoreError",
@@ -100,8 +108,11 @@ __all__ = [
     "load_encoder",
     "natural_text",
     "parse_flows",
+    "parse_playbooks",
     "read_flows",
+    "read_playbooks",
     "register_element_type",
     "unregister_element_type",
     "write_flows",
+    "write_playbooks",
 ]

@@ -6,6 +6,10 @@ from multiretriever.core.generation.dialogue import AsyncChat, Chat, Dialogue, M
 from multiretriever.core.generation.flow_questions import FlowQuestions
 from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
 from multiretriever.core.generation.flow_writer import awrite_flow, flow_alone, write_flow
+from multiretriever.core.generation.playbook import PlaybookMaker
+from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
+from multiretriever.core.generation.playbook_rules import PlaybookRules
+from multiretriever.core.generation.playbook_writer import PlaybookWriter
 from multiretriever.core.generation.transcript import Transcript
 
 __all__ = [
@@ -15,9 +19,15 @@ __all__ = [
     "FlowQuestions",
     "FlowState",
     "Message",
+    "PlaybookMaker",
+    "PlaybookPlan",
+    "PlaybookRules",
+    "PlaybookWriter",
     "Reading",
     "Transcript",
     "WrittenFlow",
+    "WrittenPlaybook",
+    "WrittenStage",
     "aconverse",
     "awrite_flow",
     "converse",

@@ -1,4 +1,4 @@
-"""Grounding: whether the names in what was generated exist, and how near a generated flow is to the one that a person made."""
+"""Grounding: whether the names in what was generated exist, and how near it is to what a person made."""
 
 from multiretriever.core.grounding.check import Finding, FlowCheck, Kind, check_flow
 from multiretriever.core.grounding.measures import (
@@ -10,6 +10,8 @@ from multiretriever.core.grounding.measures import (
     score_flow,
     trigger_match,
 )
+from multiretriever.core.grounding.playbook_check import PlaybookCheck, PlaybookFinding, check_playbook
+from multiretriever.core.grounding.playbook_measures import PlaybookScores, score_playbook
 from multiretriever.core.grounding.repair import Change, nearest_name, repair_flow
 
 __all__ = [
@@ -19,12 +21,17 @@ __all__ = [
     "FlowCheck",
     "FlowScores",
     "Kind",
+    "PlaybookCheck",
+    "PlaybookFinding",
+    "PlaybookScores",
     "bag_of_steps",
     "check_flow",
+    "check_playbook",
     "fields_given_table",
     "nearest_name",
     "order_similarity",
     "repair_flow",
     "score_flow",
+    "score_playbook",
     "trigger_match",
 ]

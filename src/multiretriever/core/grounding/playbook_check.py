@@ -1,0 +1,115 @@
+"""Checking a playbook against the catalog: which of its workflows and catalog items exist, and what is near to the others."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from multiretriever.core.catalog import Catalog
+from multiretriever.core.playbooks import Activity, ActivityKind, Playbook
+
+PlaybookFindingKind = Literal["flow", "form", "repeated", "empty stage"]
+_NEAREST = 3
+_WORDS = {"flow": "workflow", "form": "catalog item"}
+
+
+@dataclass(frozen=True)
+class PlaybookFinding:
+    """One thing that is wrong with a playbook.
+
+    Attributes:
+        kind: ``flow`` or ``form`` for an id that does not exist, ``repeated`` for an activity that stands twice, ``empty stage``
+            for a stage without activities.
+        name: The id; the stage's name where the stage is empty.
+        where: Where it stands, such as ``stage 2``.
+        nearest: The most similar real ids, most similar first.
+        note: What else is known: for an empty stage, what the playbook says that the catalog lacks.
+    """
+
+    kind: PlaybookFindingKind
+    name: str
+    where: str
+    nearest: tuple[str, ...] = ()
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "repeated":
+            return f"{self.where}: {self.name!r} stands in the playbook already"
+        if self.kind == "empty stage":
+            return f"{self.where}: {self.name!r} has no activities{f' ({self.note})' if self.note else ''}"
+        hint = f" (near to it: {', '.join(self.nearest)})" if self.nearest else ""
+        return f"{self.where}: there is no {_WORDS[self.kind]} {self.name!r}{hint}"
+
+
+@dataclass(frozen=True)
+class PlaybookCheck:
+    """What checking a playbook gave.
+
+    Attributes:
+        findings: All ids that do not exist, activities that stand twice, and stages without activities.
+        flows: Number of workflows named in the playbook.
+        forms: Number of catalog items named in the playbook.
+    """
+
+    findings: tuple[PlaybookFinding, ...]
+    flows: int
+    forms: int
+
+    @property
+    def valid(self) -> bool:
+        """Whether every id exists, none stands twice, and no stage is empty."""
+        return not self.findings
+
+    @property
+    def made_up(self) -> tuple[PlaybookFinding, ...]:
+        """Ids that do not exist."""
+        return tuple(item for item in self.findings if item.kind in _WORDS)
+
+    @property
+    def made_up_flow_share(self) -> float:
+        """Share of the named workflows that do not exist, 0 to 1; 0 for a playbook without workflows."""
+        return self._share("flow", self.flows)
+
+    @property
+    def made_up_form_share(self) -> float:
+        """Share of the named catalog items that do not exist, 0 to 1; 0 for a playbook without catalog items."""
+        return self._share("form", self.forms)
+
+    def _share(self, kind: ActivityKind, total: int) -> float:
+        return sum(item.kind == kind for item in self.findings) / total if total else 0.0
+
+
+def check_playbook(playbook: Playbook, catalog: Catalog) -> PlaybookCheck:
+    """Checks the names in a playbook.
+
+    An id is a workflow's or a catalog item's own, or a name that it alone has, as in flows.
+    """
+    findings: list[PlaybookFinding] = []
+    seen: set[tuple[str, str]] = set()
+    for number, stage in enumerate(playbook.stages, start=1):
+        where = f"stage {number}"
+        if not stage.activities:
+            findings.append(PlaybookFinding("empty stage", stage.name, where, note=stage.missing))
+        for activity in stage.activities:
+            real = real_id(activity, catalog)
+            if real is None:
+                findings.append(PlaybookFinding(activity.kind, activity.id, where, nearest_ids(activity, catalog)))
+            elif (activity.kind, real) in seen:
+                findings.append(PlaybookFinding("repeated", activity.id, where))
+            else:
+                seen.add((activity.kind, real))
+    kinds = [activity.kind for _, activity in playbook.activities()]
+    return PlaybookCheck(tuple(findings), kinds.count("flow"), kinds.count("form"))
+
+
+def real_id(activity: Activity, catalog: Catalog) -> str | None:
+    """Returns the id of what an activity names, by its id or by a name that nothing else has; None where there is none."""
+    found = catalog.find(activity.element_type, activity.id)
+    return str(found[0].id) if len(found) == 1 else None
+
+
+def nearest_ids(activity: Activity, catalog: Catalog) -> tuple[str, ...]:
+    """Returns the real ids most similar to an activity's, most similar first."""
+    known = [str(item.id) for item in catalog.of(activity.element_type)]
+    return tuple(difflib.get_close_matches(activity.id, known, n=_NEAREST, cutoff=0.5))

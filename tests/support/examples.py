@@ -1,0 +1,25 @@
+"""Loading the programs below examples/ as modules, and running them as programs."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def load_example(path):
+    """Returns an example's module, by its path below examples/."""
+    file = EXAMPLES / path
+    spec = importlib.util.spec_from_file_location("example_" + "_".join(Path(path).with_suffix("").parts), file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_example(path, *arguments, folder):
+    """Runs an example as a program in a folder."""
+    command = [sys.executable, str(EXAMPLES / path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env={**os.environ, "NO_COLOR": "1"})
