@@ -12,6 +12,7 @@ except ImportError as error:
         'multiretriever.langchain needs langchain-core; install it with: pip install "multiretriever[langchain]"'
     ) from error
 
+from multiretriever.langchain.catalog_tools import tools_from_catalog, tools_from_toolbox
 from multiretriever.langchain.chat import achat_with, chat_with, init_model
 from multiretriever.langchain.documents import to_document
 from multiretriever.langchain.embeddings import InstructionEmbeddings
@@ -26,6 +27,7 @@ from multiretriever.langchain.retrievers import (
     WorkflowRetriever,
 )
 from multiretriever.langchain.selector import ToolSelector
+from multiretriever.langchain.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
 from multiretriever.langchain.tools import catalog_from_tools, grounding_tool, retriever_tool
 
 __all__ = [
@@ -39,11 +41,17 @@ __all__ = [
     "TableRetriever",
     "ToolSelector",
     "WorkflowRetriever",
+    "aask_with_tools",
     "achat_with",
+    "ask_with_tools",
     "catalog_from_tools",
     "chat_with",
     "grounding_tool",
     "init_model",
     "retriever_tool",
     "to_document",
+    "tool_calls",
+    "tool_messages",
+    "tools_from_catalog",
+    "tools_from_toolbox",
 ]

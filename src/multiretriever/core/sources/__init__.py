@@ -9,6 +9,7 @@ from multiretriever.core.sources.detection import FolderSource, RefusedSource, s
 from multiretriever.core.sources.flow_files import FlowSource
 from multiretriever.core.sources.json_files import JsonSource
 from multiretriever.core.sources.openapi import OpenApiSource
+from multiretriever.core.sources.openapi_arguments import openapi_arguments
 from multiretriever.core.sources.sql import SqlSource
 from multiretriever.core.sources.tool_records import tool_record
 from multiretriever.core.sources.tools import ToolSource
@@ -25,6 +26,7 @@ __all__ = [
     "SqlSource",
     "ToolSource",
     "YamlSource",
+    "openapi_arguments",
     "source_of",
     "tool_record",
 ]

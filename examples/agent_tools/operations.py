@@ -1,0 +1,167 @@
+"""What both agents share: the operations of the company as tools, their index, and what is printed.
+
+Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from company_apis import write_documents
+from fake_backend import FakeBackend
+
+from multiretriever.core import Catalog, Encoder, Hit, Index, MultiRetriever
+from multiretriever.core.errors import MultiRetrieverError
+from multiretriever.core.query import MAX_QUERY, Mode
+from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from multiretriever.core.tool_calls import Outcome, Toolbox
+
+SYSTEM = (Path(__file__).parent / "system.md").read_text(encoding="utf-8")
+APIS, INDEX = ".multiretriever/agent-apis", ".multiretriever/agent-tools"
+MAX_ROUNDS = 5
+STOPPED = f"I stopped: after {MAX_ROUNDS} rounds of calls this was not done."
+CONVERSATION = (
+    "The invoice INV-2041 went out twice, please void it because it is a duplicate.",
+    "Add kim@company.example to the members of the channel CHA-7 as a reader.",
+    "Create a leave request for a vacation from 2026-07-06 to 2026-07-08.",
+    "Restart a server, the one with the web shop on it.",
+    "It is SER-118.",
+)
+
+
+@dataclass
+class Operations:
+    """The operations as tools, and what finds them.
+
+    Attributes:
+        toolbox: All tools, and the way to run them.
+        retriever: Finds the steps that tools are made of.
+        backend: What answers.
+        k: How many tools are offered in a turn.
+        mode: How they are ranked.
+    """
+
+    toolbox: Toolbox
+    retriever: MultiRetriever
+    backend: FakeBackend
+    k: int = 10
+    mode: Mode = "hybrid"
+
+    def offer(self, queries: Sequence[str]) -> list[str]:
+        """Returns the names of the tools that fit best; those for several queries by turns."""
+        return self._names(self.retriever.retrieve_batch(list(queries), "step", k=self.k, mode=self.mode))
+
+    async def aoffer(self, queries: Sequence[str]) -> list[str]:
+        """Does ``offer`` without blocking the event loop."""
+        return self._names(await self.retriever.aretrieve_batch(list(queries), "step", k=self.k, mode=self.mode))
+
+    def _names(self, found: Sequence[Sequence[Hit]]) -> list[str]:
+        by_turns = [hit.id for hits in zip_longest(*found) for hit in hits if hit is not None]
+        return self.toolbox.names(list(dict.fromkeys(by_turns))[: self.k])
+
+
+@dataclass
+class Turn:
+    """What came of one message of the user.
+
+    Attributes:
+        request: What the user wrote.
+        offered: Names of the tools that the model was offered, best first.
+        outcomes: What came of each call, in order.
+        answer: What the model said in the end.
+    """
+
+    request: str
+    offered: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    answer: str = ""
+
+
+def open_operations(
+    apis: str | Path, index: str | Path | None, *, services: int | None = None, k: int = 10, encoder: Encoder | None = None
+) -> Operations:
+    """Makes tools of the OpenAPI documents in a folder, and an index of them.
+
+    Args:
+        apis: The folder; where there is none, the documents of the company are written into it.
+        index: Folder of the index, made in its first use; None for one in memory.
+        services: How many services the company has; None for all.
+        k: Tools to offer.
+        encoder: The encoder; None for the shipped one.
+    """
+    folder = Path(apis)
+    paths = sorted(folder.glob("*.json")) or sorted(write_documents(folder, services))
+    catalog = Catalog.from_path(*paths)
+    backend = FakeBackend(paths)
+    toolbox = Toolbox(catalog, backend.call, acall=backend.acall, arguments=openapi_arguments(*paths))
+    retriever = MultiRetriever(Index.from_catalog(catalog, index, encoder=encoder, progress=encoder is None))
+    return Operations(toolbox, retriever, backend, k)
+
+
+def queries_of(said: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns what tools are looked for by: the user's newest message; before it, where it may answer a question, both together.
+
+    Args:
+        said: The conversation so far: who (``user``, ``assistant``, ``tool``) and what.
+    """
+    start = max((place for place, (who, _) in enumerate(said) if who == "tool"), default=-1)
+    texts = [text for who, text in said[start + 1 :] if who == "user" and text.strip()]
+    questioned = any(who == "assistant" and text.rstrip().endswith("?") for who, text in said[-2:-1])
+    queries = ["\n".join(texts[-2:]), texts[-1]] if questioned and len(texts) > 1 else texts[-1:]
+    return [query[-MAX_QUERY:] for query in queries]
+
+
+def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line of both examples."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("request", nargs="*", default=list(CONVERSATION), help="what the user writes, one message each")
+    parser.add_argument("--llm", help="a chat model; without one, rules pick the tool and fill in its parameters")
+    parser.add_argument("--apis", default=APIS, help="folder of OpenAPI documents in JSON; made where it is missing")
+    parser.add_argument("--index", default=INDEX, help="folder of the index, or 'memory'")
+    parser.add_argument("--services", type=int, help="how many services the company has, where its documents are made")
+    parser.add_argument("-k", type=int, default=10, help="how many tools are offered in a turn")
+    return parser.parse_args(argv)
+
+
+def tell(text: str) -> None:
+    """Shows what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(turn: Turn, tools: int) -> None:
+    """Prints a turn."""
+    print(f"\nuser      {turn.request}")
+    print(f"offered   {len(turn.offered)} of {tools}: {', '.join(turn.offered)}")
+    for outcome in turn.outcomes:
+        print(f"{'called' if outcome.fault is None else outcome.fault:9} {outcome.call.name} {outcome.call.arguments}")
+    print(f"agent     {turn.answer}")
+
+
+def converse(argv: Sequence[str] | None, run: Callable[..., list[Turn]], init: Callable[[str], Any]) -> int:
+    """Does what the command line of an example says.
+
+    Args:
+        argv: Its arguments; None for those of the program.
+        run: Holds a conversation: requests, a chat model or None for the rules, and the operations.
+        init: Makes a chat model of its name.
+    """
+    options = arguments_of(argv)
+    try:
+        llm = init(options.llm) if options.llm else None
+        index = None if options.index == "memory" else options.index
+        operations = open_operations(options.apis, index, services=options.services, k=options.k)
+        try:
+            for turn in run(options.request, llm, operations=operations):
+                show(turn, len(operations.toolbox.schemas))
+        finally:
+            operations.retriever.close()
+    except MultiRetrieverError as error:
+        tell(f"error: {error}")
+        return 1
+    return 0

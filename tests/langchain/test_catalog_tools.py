@@ -1,0 +1,207 @@
+import json
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from encoders import WordEncoder
+from multiretriever.core import Catalog, CatalogError, Step, StepInput
+from multiretriever.core.errors import AnswerError, LLMError
+from multiretriever.core.tool_calls import OperationError, Outcome, ToolCall
+from multiretriever.langchain import ToolSelector
+from multiretriever.langchain.catalog_tools import tools_from_catalog
+from multiretriever.langchain.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
+
+# Names that tools of frameworks use themselves.
+ODD = ("self", "config", "run_manager", "callbacks", "args", "kwargs", "input", "schema", "copy", "from")
+STEPS = [
+    Step(scope="shop", name="wipe", label="Wipe a laptop", inputs=(StepInput(name="id", required=True),)),
+    Step(scope="shop", name="odd", inputs=tuple(StepInput(name=name) for name in ODD)),
+    Step(scope="shop", name="list"),
+]
+
+
+class Service:
+    def __init__(self):
+        self.called = []
+
+    def __call__(self, step, arguments):
+        self.called.append((step.id, arguments))
+        if arguments.get("id") == "404":
+            raise OperationError("there is none")
+        return {"done": step.name}
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def tools(service):
+    return {tool.name: tool for tool in tools_from_catalog(Catalog(STEPS), service)}
+
+
+class Streaming(BaseChatModel):
+    """Gives the chunks that it was given."""
+
+    chunks: list
+
+    @property
+    def _llm_type(self):
+        return "fake"
+
+    def bind_tools(self, tools, **kwargs):
+        return self.bind(tools=[tool.name for tool in tools])
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        raise NotImplementedError
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        for chunk in self.chunks:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield ChatGenerationChunk(message=chunk)
+
+
+class Whole(Streaming):
+    """Gives one message, not streamed."""
+
+    _stream = BaseChatModel._stream
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=self.chunks[0])])
+
+
+def pieces(*texts, name="shop_wipe"):
+    heads = [{"name": name, "id": "1"}, *[{"name": None, "id": None}] * len(texts)]
+    parts = [{**head, "args": text} for head, text in zip(heads, texts, strict=False)]
+    return [AIMessageChunk("", tool_call_chunks=[{**part, "index": 0, "type": "tool_call_chunk"}]) for part in parts]
+
+
+async def both(model, tools=()):
+    messages = [HumanMessage("x")]
+    answer = ask_with_tools(model, list(tools), messages)
+    awaited = await aask_with_tools(model, list(tools), messages)
+    assert (awaited.content, tool_calls(awaited)) == (answer.content, tool_calls(answer))
+    return answer
+
+
+class TestTools:
+    def test_a_model_is_shown_the_schema(self, tools):
+        shown = convert_to_openai_tool(tools["shop_wipe"])["function"]
+        assert (shown["name"], shown["description"]) == ("shop_wipe", "Wipe a laptop")
+        assert shown["parameters"]["required"] == ["id"]
+        assert shown["parameters"]["properties"] == {"id": {"type": "string"}}
+
+    async def test_run_with_what_fits(self, tools, service):
+        assert tools["shop_wipe"].invoke({"id": "7"}) == '{"done": "wipe"}'
+        assert await tools["shop_wipe"].ainvoke({"id": "7"}) == '{"done": "wipe"}'
+        assert service.called == [("shop.wipe", {"id": "7"})] * 2
+
+    async def test_arguments_may_have_any_name(self, tools, service):
+        arguments = {name: "x" for name in ODD}
+        call = {"name": "shop_odd", "args": arguments, "id": "1", "type": "tool_call"}
+        assert tools["shop_odd"].invoke(call).status == (await tools["shop_odd"].ainvoke(call)).status == "success"
+        assert service.called == [("shop.odd", arguments)] * 2
+
+    @pytest.mark.parametrize("arguments", [{}, {"id": 7}, {"id": "7", "all": True}])
+    async def test_what_does_not_fit_is_told_and_not_run(self, tools, service, arguments):
+        call = {"name": "shop_wipe", "args": arguments, "id": "1", "type": "tool_call"}
+        for message in (tools["shop_wipe"].invoke(call), await tools["shop_wipe"].ainvoke(call)):
+            assert isinstance(message, ToolMessage)
+            assert message.status == "error"
+            assert "nothing was run" in message.content
+        assert service.called == []
+
+    def test_errors_of_the_service_are_told(self, tools):
+        message = tools["shop_wipe"].invoke({"name": "shop_wipe", "args": {"id": "404"}, "id": "1", "type": "tool_call"})
+        assert (message.status, message.content) == ("error", "the call failed: there is none")
+
+    def test_with_the_selector_and_an_agent(self, tools, service):
+        selector = ToolSelector(list(tools.values()), encoder=WordEncoder(), k=1)
+        call = {"name": "shop_wipe", "args": {"id": "7"}, "id": "1", "type": "tool_call"}
+
+        class Model(Streaming):
+            def _generate(self, messages, stop=None, run_manager=None, tools=(), **kwargs):
+                assert tools == ["shop_wipe"]
+                done = any(message.type == "tool" for message in messages)
+                message = AIMessage("done") if done else AIMessage("", tool_calls=[call])
+                return ChatResult(generations=[ChatGeneration(message=message)])
+
+            _stream = BaseChatModel._stream
+
+        agent = create_agent(Model(chunks=[]), middleware=[selector.as_middleware()])
+        result = agent.invoke({"messages": [HumanMessage("wipe a laptop")]})
+        assert [message.content for message in result["messages"]][-2:] == ['{"done": "wipe"}', "done"]
+        assert service.called == [("shop.wipe", {"id": "7"})]
+        selector.close()
+
+    def test_a_catalog_without_steps(self, service):
+        with pytest.raises(CatalogError):
+            tools_from_catalog(Catalog([]), service)
+
+
+class TestAnswers:
+    async def test_a_streamed_call(self, tools):
+        answer = await both(Streaming(chunks=[AIMessageChunk("I will. "), *pieces('{"id": ', '"7"}')]), tools.values())
+        assert type(answer) is AIMessage
+        assert answer.content == "I will. "
+        assert tool_calls(answer) == [ToolCall("1", "shop_wipe", {"id": "7"})]
+        assert answer.tool_calls[0]["args"] == {"id": "7"}
+
+    @pytest.mark.parametrize("broken", ['{"id": "INV-20', '["7"]', "7", "{'id': '7'}", "[" * 5_000])
+    async def test_broken_json_is_not_completed(self, tools, broken):
+        answer = await both(
+            Streaming(chunks=pieces(*[broken[n : n + 1000] for n in range(0, len(broken), 1000)])), tools.values()
+        )
+        assert answer.tool_calls == []
+        assert tool_calls(answer) == [ToolCall("1", "shop_wipe", broken)]
+
+    async def test_a_call_without_arguments(self, tools):
+        answer = await both(Streaming(chunks=pieces("", name="shop_list")), tools.values())
+        assert tool_calls(answer) == [ToolCall("1", "shop_list", {})]
+
+    async def test_an_answer_that_is_not_streamed(self, tools):
+        invalid = [{"name": "shop_wipe", "args": '{"id', "id": "2", "error": "x", "type": "invalid_tool_call"}]
+        calls = [{"name": "shop_list", "args": {}, "id": "1"}]
+        answer = await both(Whole(chunks=[AIMessage("x", tool_calls=calls, invalid_tool_calls=invalid)]), tools.values())
+        assert tool_calls(answer) == [ToolCall("1", "shop_list", {}), ToolCall("2", "shop_wipe", '{"id')]
+
+    async def test_an_endless_answer(self, tools):
+        def forever():
+            while True:
+                taken.append(1)
+                yield from pieces('{"id": "' + "long " * 100)
+
+        taken = []
+        model = Streaming.model_construct(chunks=forever())
+        with pytest.raises(AnswerError, match="longer"):
+            ask_with_tools(model, list(tools.values()), [HumanMessage("x")])
+        with pytest.raises(AnswerError, match="longer"):
+            await aask_with_tools(model, list(tools.values()), [HumanMessage("x")])
+        assert len(taken) < 200
+
+    async def test_errors_of_the_provider_are_typed(self, tools):
+        class NoTools(Streaming):
+            bind_tools = BaseChatModel.bind_tools
+
+        for model in (Streaming(chunks=[ConnectionError("no route")]), NoTools(chunks=[])):
+            with pytest.raises(LLMError, match="did not answer"):
+                ask_with_tools(model, list(tools.values()), [HumanMessage("x")])
+            with pytest.raises(LLMError, match="did not answer"):
+                await aask_with_tools(model, list(tools.values()), [HumanMessage("x")])
+
+    async def test_without_tools_none_are_bound(self):
+        answer = await both(Streaming(chunks=[AIMessageChunk("hello")]))
+        assert answer.content == "hello"
+
+    def test_messages_answer_every_call(self):
+        call = ToolCall("1", "shop_wipe", {"id": "7"})
+        good, bad = tool_messages([Outcome(call, STEPS[0], "{}"), Outcome(ToolCall("2", "x", "{"), None, "no", "unknown")])
+        assert (good.tool_call_id, good.name, good.status, good.content) == ("1", "shop_wipe", "success", "{}")
+        assert (bad.tool_call_id, bad.status, bad.artifact.fault) == ("2", "error", "unknown")
+        assert json.loads(good.content) == {}
