@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 OPERATORS = ("ISNOTEMPTY", "ISEMPTY", "NOT IN", "STARTSWITH", "BEFORE", "AFTER", "LIKE", "IN", "!=", ">=", "<=", "=", ">", "<")
@@ -44,3 +44,8 @@ def _parse(part: str, known: Collection[str]) -> Condition:
             return Condition(name, match.group(), part[match.end() :])
     match = _OPERATOR.search(part)
     return Condition(part[: match.start()], match.group(), part[match.end() :]) if match else Condition(part)
+
+
+def write_conditions(conditions: Iterable[Condition]) -> str:
+    """Returns encoded conditions that all must hold, in the form that ``parse_conditions`` takes apart."""
+    return "^".join(f"{item.field}{item.operator}{item.value}" for item in conditions)
