@@ -63,6 +63,22 @@ def test_arguments_that_do_not_fit_the_form_are_faults():
     assert "number" in model.asked[1][-1].text
 
 
+async def test_half_an_answer_is_not_completed_by_guessing():
+    # LangChain reads {"item": "pe as {"item": "pe"}.
+    half = '{"number": 2, "item": "pe'
+    model = tooled(half, GOOD, half, GOOD)
+    for reading in await both(model):
+        assert reading.value == Order(item="pen", number=2)
+    assert len(model.asked) == 4
+
+
+async def test_an_endless_call_is_ended():
+    model = tooled(*['{"item": "' + "n" * 40_000] * 6)
+    for reading in await both(model):
+        assert reading.value is None
+        assert "longer than" in reading.faults[0]
+
+
 async def test_an_endless_answer_is_cut():
     model = EndlessChatModel(messages=iter([]), asked=[])
     for reading in await both(model):

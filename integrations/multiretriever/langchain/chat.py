@@ -8,11 +8,12 @@ from typing import Any
 
 import pydantic
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
-from multiretriever.core.errors import LLMError, MissingDependencyError
+from multiretriever.core.errors import AnswerError, LLMError, MissingDependencyError
 from multiretriever.core.generation.dialogue import MAX_ANSWER, AsyncChat, Chat, Message
+from multiretriever.core.tool_calls import MAX_ARGUMENTS
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
@@ -42,16 +43,15 @@ def init_model(name: str) -> BaseChatModel:
 def chat_with(model: BaseChatModel) -> Chat:
     """Returns a chat model as a function of messages and the form of the answer.
 
-    A model that can be held to a form (tool calls, JSON mode) is. The answer is streamed and cut where it is longer than any
-    answer may be, so that a model that never ends does not hold up its caller.
+    A model that can call tools is held to the form by one. The answer is streamed, and the stream ended where it is longer than
+    any answer may be, so that a model that never ends does not hold up its caller.
     """
 
     def chat(messages: Sequence[Message], schema: type[pydantic.BaseModel] | None) -> str:
         answer = _Answer()
         try:
             for chunk in _runnable(model, schema).stream(_messages(messages)):
-                if answer.add(chunk):
-                    break
+                answer.add(chunk)
         except Exception as error:  # every provider raises classes of its own
             raise _failed(error) from error
         return answer.text
@@ -66,8 +66,7 @@ def achat_with(model: BaseChatModel) -> AsyncChat:
         answer = _Answer()
         try:
             async for chunk in _runnable(model, schema).astream(_messages(messages)):
-                if answer.add(chunk):
-                    break
+                answer.add(chunk)
         except Exception as error:  # every provider raises classes of its own
             raise _failed(error) from error
         return answer.text
@@ -76,36 +75,47 @@ def achat_with(model: BaseChatModel) -> AsyncChat:
 
 
 class _Answer:
-    """What came so far: text, and the arguments of a call of the form where the model is held to one."""
+    """What came so far: text, and the arguments of a call of the form where the model is held to one.
+
+    The parts are put together here, as text: LangChain completes the broken JSON of a streamed call by guessing, so that half an
+    answer would pass for a whole one.
+    """
 
     def __init__(self) -> None:
-        self._raw: Any = None
-        self._size = 0
+        self._text = ""
+        self._call: Any = None
+        self._arguments = ""
 
-    def add(self, chunk: Any) -> bool:
-        """Adds a chunk; tells whether it is enough."""
-        raw = chunk.get("raw") if isinstance(chunk, dict) else chunk
-        if raw is None:
-            return False
-        self._raw = raw if self._raw is None else self._raw + raw
-        self._size += len(raw.text) + sum(len(item.get("args") or "") for item in getattr(raw, "tool_call_chunks", ()))
-        return self._size > MAX_ANSWER
+    def add(self, message: BaseMessage) -> None:
+        """Adds a part.
+
+        Raises:
+            AnswerError: It is longer than any answer may be.
+        """
+        self._text += message.text
+        if isinstance(message, AIMessageChunk):
+            for part in message.tool_call_chunks:
+                self._call = self._call or {"index": part["index"]}
+                if part["index"] == self._call["index"]:
+                    self._arguments += part["args"] or ""
+        elif isinstance(message, AIMessage) and message.tool_calls:
+            self._arguments = json.dumps(message.tool_calls[0]["args"], ensure_ascii=False)
+        for held, longest in ((self._text, MAX_ANSWER), (self._arguments, MAX_ARGUMENTS)):
+            if len(held) > longest:
+                raise AnswerError(f"the answer is longer than {longest} characters")
 
     @property
     def text(self) -> str:
-        if self._raw is None:
-            return ""
-        if self._size > MAX_ANSWER:
-            return "." * (MAX_ANSWER + 1) if not self._raw.text else str(self._raw.text)
-        calls = getattr(self._raw, "tool_calls", None)
-        return json.dumps(calls[0]["args"], ensure_ascii=False) if calls else str(self._raw.text)
+        """What was answered."""
+        return self._arguments or self._text
 
 
 def _runnable(model: BaseChatModel, schema: type[pydantic.BaseModel] | None) -> Runnable[Any, Any]:
     if schema is None:
         return model
     try:
-        return model.with_structured_output(schema, include_raw=True)
+        # What with_structured_output does, without its parser: answers are read where all of them are.
+        return model.bind_tools([schema], tool_choice="any")
     except NotImplementedError:
         return model  # the question shows the form as well
 
@@ -115,4 +125,6 @@ def _messages(messages: Sequence[Message]) -> list[BaseMessage]:
 
 
 def _failed(error: Exception) -> LLMError:
+    if isinstance(error, LLMError):
+        return error
     return LLMError(f"the chat model did not answer: {type(error).__name__}: {error}")
