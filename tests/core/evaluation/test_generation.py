@@ -3,7 +3,7 @@
 import pytest
 
 from encoders import WordEncoder
-from multiretriever.core import Flow, ParameterError
+from multiretriever.core import Flow, LLMError, ParameterError
 from multiretriever.core.datasets import Dataset
 from multiretriever.core.evaluation import Generated, GenerationReport, evaluate_generation, rule_generators
 from small_dataset import write_dataset
@@ -65,6 +65,26 @@ def test_the_rules_make_nothing_up(dataset):
         assert row["bag_of_steps"].value > 0
         for made in report.flows[name]:
             assert Flow.from_yaml(made.flow).requirement == made.requirement
+
+
+def test_what_generators_keep_open_is_let_go_of(dataset):
+    generators = rule_generators(WordEncoder(), ["hybrid"])
+    evaluate_generation(dataset, generators)
+    assert generators[0]._workbench._indexes == {}
+
+    class Breaking(Answers):
+        released = 0
+
+        def release(self):
+            self.released += 1
+
+    def fail(expected):
+        raise LLMError("no network")
+
+    breaking = Breaking("x", fail)
+    with pytest.raises(LLMError):
+        evaluate_generation(dataset, [breaking])
+    assert breaking.released == 1
 
 
 def test_a_sample_is_the_same_each_time(dataset):

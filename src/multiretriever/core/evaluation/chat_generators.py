@@ -55,6 +55,10 @@ class GroundedGenerator:
             return Generated(None, error=str(error))
         return Generated(written.flow, changes=tuple(str(item) for item in written.changes))
 
+    def release(self) -> None:
+        """Closes the indexes."""
+        self._workbench.release()
+
 
 class UngroundedGenerator:
     """A chat model that is told nothing of the catalog (``flow_alone``)."""

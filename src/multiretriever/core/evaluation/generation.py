@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from multiretriever.core.datasets import Dataset
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.evaluation.extras import check_extras
-from multiretriever.core.evaluation.generators import Generated, Generator, rule_generators
+from multiretriever.core.evaluation.generators import Generated, Generator, Releasing, rule_generators
 from multiretriever.core.evaluation.progress import progress_bar
 from multiretriever.core.evaluation.statistics import Sample, interval
 from multiretriever.core.flows import Flow
@@ -134,17 +134,29 @@ def evaluate_generation(
     total = sum(len(flows) for _, flows in work)
     if not total:
         raise ParameterError("no flow with a requirement and steps is left to be generated")
-    made: dict[str, list[GeneratedFlow]] = {generator.name: [] for generator in chosen}
-    with progress_bar("flows", total * len(chosen), shown=progress) as advance:
-        for dataset, flows in work:
-            for generator in chosen:
-                for expected in flows:
-                    made[generator.name].append(_entry(dataset, expected, generator.generate(dataset, expected)))
-                    advance(1)
+    made = _generate(work, chosen, total, progress=progress)
     figures = {name: {measure: _figure(entries, measure, seed) for measure in MEASURES} for name, entries in made.items()}
     return GenerationReport(
         figures=figures, flows={name: tuple(entries) for name, entries in made.items()}, sample=sample, seed=seed
     )
+
+
+def _generate(
+    work: Sequence[tuple[Dataset, list[Flow]]], generators: Sequence[Generator], total: int, *, progress: bool
+) -> dict[str, list[GeneratedFlow]]:
+    made: dict[str, list[GeneratedFlow]] = {generator.name: [] for generator in generators}
+    try:
+        with progress_bar("flows", total * len(generators), shown=progress) as advance:
+            for dataset, flows in work:
+                for generator in generators:
+                    for expected in flows:
+                        made[generator.name].append(_entry(dataset, expected, generator.generate(dataset, expected)))
+                        advance(1)
+    finally:
+        for generator in generators:
+            if isinstance(generator, Releasing):
+                generator.release()
+    return made
 
 
 def _drawn(dataset: Dataset, split: str | None, sample: int | None, seed: int) -> list[Flow]:

@@ -55,6 +55,15 @@ class Generator(Protocol):
         ...
 
 
+@runtime_checkable
+class Releasing(Protocol):
+    """A generator that keeps something open, such as indexes, and is told when the evaluation has ended."""
+
+    def release(self) -> None:
+        """Lets go of what it keeps."""
+        ...
+
+
 class RuleGenerator:
     """The drafter of rules (``draft_flow``) over an index in memory."""
 
