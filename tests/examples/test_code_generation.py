@@ -130,8 +130,9 @@ def test_a_model_that_there_is_not(program, capsys):
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_as_a_program(program, tmp_path):
-    done = run_example(f"code_generation/{program}", "How many open incidents are there per priority?", folder=tmp_path)
+def test_as_a_program(program, tmp_path, shared_index):
+    request = "How many open incidents are there per priority?"
+    done = run_example(f"code_generation/{program}", request, "--index", shared_index, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     code, table = done.stdout.split("\n\n")
     assert " ".join(code.split()) == (

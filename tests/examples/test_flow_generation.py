@@ -145,8 +145,8 @@ async def test_an_empty_requirement_never_reaches_the_model(program, retriever, 
     assert llm.asked == []
 
 
-def test_as_a_program(program, tmp_path):
-    result = run_example(f"flow_generation/{program}", folder=tmp_path)
+def test_as_a_program(program, tmp_path, shared_index):
+    result = run_example(f"flow_generation/{program}", "--index", shared_index, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     text, _, verdict = result.stdout.rstrip().rpartition("\n")
     assert verdict == "valid"
