@@ -19,10 +19,8 @@ from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.drafting import iter_draft
-from multiretriever.core.flows import Flow, FlowStep, Trigger
+from multiretriever.core.drafting import assemble, iter_draft
 from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
-from multiretriever.core.grounding import check_flow
 from multiretriever.langchain import achat_with, init_model
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
@@ -73,15 +71,12 @@ def rule_graph(retriever: MultiRetriever, catalog: Catalog) -> Any:
     """The offline form: rules over the same retrieval."""
 
     def draft(state: GraphState) -> GraphState:
-        emit, trigger, steps = get_stream_writer(), None, []
+        emit, parts = get_stream_writer(), []
         for part in iter_draft(retriever, state["requirement"], catalog=catalog):
             emit(f"{part.annotation}: {part.definition}")
-            if isinstance(part, Trigger):
-                trigger = part
-            elif isinstance(part, FlowStep):
-                steps.append(part)
-        flow = Flow(requirement=state["requirement"], trigger=trigger, steps=tuple(steps))
-        return {"written": WrittenFlow(flow, check_flow(flow, catalog))}
+            parts.append(part)
+        made = assemble(state["requirement"], parts, catalog)
+        return {"written": WrittenFlow(made.flow, made.check)}
 
     graph = StateGraph(GraphState)
     graph.add_node("draft", draft)

@@ -18,10 +18,8 @@ from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Wor
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.drafting import iter_draft
-from multiretriever.core.flows import Flow, FlowStep, Trigger
+from multiretriever.core.drafting import assemble, iter_draft
 from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
-from multiretriever.core.grounding import check_flow
 from multiretriever.llama_index import achat_with, init_llm
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
@@ -82,15 +80,11 @@ class RuleWorkflow(Workflow):
     @step
     async def draft(self, context: Context, event: StartEvent) -> StopEvent:
         """Drafts and checks."""
-        trigger, steps = None, []
-        for part in await asyncio.to_thread(list, iter_draft(self._retriever, event.requirement, catalog=self._catalog)):
+        parts = await asyncio.to_thread(list, iter_draft(self._retriever, event.requirement, catalog=self._catalog))
+        for part in parts:
             context.write_event_to_stream(Progress(line=f"{part.annotation}: {part.definition}"))
-            if isinstance(part, Trigger):
-                trigger = part
-            elif isinstance(part, FlowStep):
-                steps.append(part)
-        flow = Flow(requirement=event.requirement, trigger=trigger, steps=tuple(steps))
-        return StopEvent(result=WrittenFlow(flow, check_flow(flow, self._catalog)))
+        made = assemble(event.requirement, parts, self._catalog)
+        return StopEvent(result=WrittenFlow(made.flow, made.check))
 
 
 async def run(

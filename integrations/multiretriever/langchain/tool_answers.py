@@ -6,7 +6,6 @@ arguments stay text, and are refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from langchain_core.tools import BaseTool
 
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.core.generation.dialogue import MAX_ANSWER
-from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall
+from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
 
 
 def ask_with_tools(model: BaseChatModel, tools: Sequence[BaseTool], messages: Sequence[BaseMessage]) -> AIMessage:
@@ -99,7 +98,7 @@ class _Answer:
         if not isinstance(self._whole, AIMessageChunk):
             return self._whole
         message = message_chunk_to_message(self._whole)
-        calls = [ToolCall(call["id"], call["name"], _read(call["args"])) for call in self._calls]
+        calls = [ToolCall(call["id"], call["name"], read_arguments(call["args"])) for call in self._calls]
         return AIMessage(
             content=message.content,
             id=message.id,
@@ -126,14 +125,6 @@ def tool_calls(message: AIMessage) -> list[ToolCall]:
     calls = [ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls]
     broken = [ToolCall(call["id"] or "", call["name"] or "", call["args"] or "") for call in message.invalid_tool_calls]
     return calls + broken
-
-
-def _read(text: str | None) -> Any:
-    try:
-        value = json.loads(text or "{}", strict=False)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, dict) else text
 
 
 def tool_messages(outcomes: Iterable[Outcome]) -> list[ToolMessage]:

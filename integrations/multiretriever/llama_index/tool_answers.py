@@ -5,7 +5,6 @@ LlamaIndex completes broken JSON by guessing, or takes it for no arguments at al
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from llama_index.core.tools import BaseTool
 
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.core.generation.dialogue import MAX_ANSWER
-from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall
+from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
 
 
 def ask_with_tools(llm: LLM, tools: Sequence[BaseTool], messages: Sequence[ChatMessage]) -> ChatResponse:
@@ -100,13 +99,7 @@ def tool_calls(llm: LLM, response: ChatResponse) -> list[ToolCall]:
 
 
 def _read(arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        value = json.loads(arguments or "{}", strict=False)
-    except (ValueError, RecursionError):
-        return arguments
-    return value if isinstance(value, dict) else arguments
+    return read_arguments(arguments) if isinstance(arguments, str) else arguments
 
 
 def tool_messages(outcomes: Iterable[Outcome]) -> list[ChatMessage]:

@@ -65,10 +65,10 @@ def evaluate_generation(
 
     load_plugins(plugin)
     check_output(output)
-    encoders, modes = encoders_of(encoder), mode or MODES
-    generators: list[evaluation.Generator] = [*evaluation.rule_generators(encoders, modes)]
+    rules = evaluation.rule_generators(encoders_of(encoder), mode or MODES)
+    generators: list[evaluation.Generator] = [*rules]
     if llm is not None or transcript is not None:
-        generators += evaluation.chat_generators(_chat(llm, transcript, output), encoders, modes, name=llm or "replayed model")
+        generators += evaluation.chat_generators(_chat(llm, transcript, output), rules, name=llm or "replayed model")
     report = evaluation.evaluate_generation(
         [evaluation.open_dataset(folder) for folder in folders],
         generators,

@@ -168,6 +168,15 @@ class Toolbox:
             return _failed(call, step, error)
 
 
+def read_arguments(text: str) -> Any:
+    """Returns the arguments that stand in a text: an object of JSON, or the text itself where it is none, which is refused."""
+    try:
+        value = json.loads(text or "{}", strict=False)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict) else text
+
+
 def _done(call: ToolCall, step: Step, result: Any) -> Outcome:
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
     if len(text) > MAX_RESULT:

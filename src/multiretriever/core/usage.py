@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from multiretriever.core.catalog import Catalog
 from multiretriever.core.conditions import parse_conditions
 from multiretriever.core.elements import Step
 from multiretriever.core.flows import FlowStep, Trigger
@@ -14,6 +15,20 @@ Called = FlowStep | Trigger
 def at_run_time(value: str) -> bool:
     """Tells whether a value is filled in when the flow runs, such as ``{{1.record}}``."""
     return value.startswith("{{")
+
+
+def steps_of_kind(catalog: Catalog, *, trigger: bool) -> tuple[Step, ...]:
+    """Returns the steps of a catalog that are triggers, or those that are none."""
+    return _of_kind(catalog.of("step"), trigger)
+
+
+def find_steps(catalog: Catalog, name: str, *, trigger: bool) -> tuple[Step, ...]:
+    """Returns the steps of an id or a name that are triggers, or those that are none; none for a blank name."""
+    return _of_kind(catalog.find("step", name), trigger) if name else ()
+
+
+def _of_kind(steps: tuple[Step, ...], trigger: bool) -> tuple[Step, ...]:
+    return tuple(step for step in steps if (step.kind == "trigger") == trigger)
 
 
 def tables_named(called: Called, step: Step) -> Iterator[str]:

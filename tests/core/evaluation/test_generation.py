@@ -70,7 +70,7 @@ def test_the_rules_make_nothing_up(dataset):
 def test_what_generators_keep_open_is_let_go_of(dataset):
     generators = rule_generators(WordEncoder(), ["hybrid"])
     evaluate_generation(dataset, generators)
-    assert generators[0]._workbench._indexes == {}
+    assert generators[0].retrieval.workbench._indexes == {}
 
     class Breaking(Answers):
         released = 0

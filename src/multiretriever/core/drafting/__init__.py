@@ -6,7 +6,7 @@ the catalog go into the flow, so that all of them exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from multiretriever.core.catalog import Catalog
@@ -16,7 +16,7 @@ from multiretriever.core.flows import Flow, FlowStep, Trigger
 from multiretriever.core.grounding import FlowCheck, check_flow
 from multiretriever.core.retriever import MultiRetriever
 
-__all__ = ["MAX_CLAUSES", "Draft", "draft_flow", "iter_draft"]
+__all__ = ["MAX_CLAUSES", "Draft", "assemble", "draft_flow", "iter_draft"]
 
 # What a requirement says beyond that many things to do is not drafted.
 MAX_CLAUSES = 200
@@ -47,11 +47,15 @@ def draft_flow(retriever: MultiRetriever, requirement: str, *, catalog: Catalog 
         QueryError: The requirement is empty, not text, or too long.
         StoreError: The index cannot be read.
     """
-    retriever.prompt(requirement, "step")  # Checks the requirement as every query is checked.
     catalog = catalog or retriever.index.catalog()
-    parts = list(iter_draft(retriever, requirement, catalog=catalog))
-    trigger = next((part for part in parts if isinstance(part, Trigger)), None)
-    steps = tuple(part for part in parts if isinstance(part, FlowStep))
+    return assemble(requirement, iter_draft(retriever, requirement, catalog=catalog), catalog)
+
+
+def assemble(requirement: str, parts: Iterable[Trigger | FlowStep], catalog: Catalog) -> Draft:
+    """Puts the parts that ``iter_draft`` gives together, and checks the whole."""
+    drafted = list(parts)
+    trigger = next((part for part in drafted if isinstance(part, Trigger)), None)
+    steps = tuple(part for part in drafted if isinstance(part, FlowStep))
     flow = Flow(requirement=requirement, trigger=trigger, steps=steps)
     return Draft(flow, check_flow(flow, catalog))
 
@@ -67,7 +71,7 @@ def iter_draft(retriever: MultiRetriever, requirement: str, *, catalog: Catalog 
     Raises:
         QueryError, StoreError: See ``draft_flow``.
     """
-    retriever.prompt(requirement, "step")
+    retriever.prompt(requirement, "step")  # Checks the requirement as every query is checked.
     return _parts(retriever, requirement, catalog or retriever.index.catalog())
 
 

@@ -3,7 +3,7 @@
 from multiretriever.core.evaluation.beir import PASSAGE, BeirDataset, Passage, open_dataset
 from multiretriever.core.evaluation.chat_generators import GroundedGenerator, UngroundedGenerator, chat_generators
 from multiretriever.core.evaluation.generation import GeneratedFlow, GenerationReport, MeanScore, evaluate_generation
-from multiretriever.core.evaluation.generators import Generated, Generator, RuleGenerator, rule_generators
+from multiretriever.core.evaluation.generators import Generated, Generator, Retrieval, RuleGenerator, rule_generators
 from multiretriever.core.evaluation.leakage import Leak, find_leaks
 from multiretriever.core.evaluation.markdown import report_markdown, table_markdown
 from multiretriever.core.evaluation.measures import MEASURES
@@ -34,6 +34,7 @@ __all__ = [
     "Passage",
     "QueryInfo",
     "Ranked",
+    "Retrieval",
     "RetrieverSystem",
     "Row",
     "RuleGenerator",

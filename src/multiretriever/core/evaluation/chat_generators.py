@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from multiretriever.core.datasets import Dataset
 from multiretriever.core.errors import AnswerError
-from multiretriever.core.evaluation.generators import Generated, Generator
-from multiretriever.core.evaluation.workbench import EncoderSpec, Workbench, set_up
+from multiretriever.core.evaluation.generators import Generated, Generator, Retrieval, RuleGenerator
 from multiretriever.core.flows import Flow
 from multiretriever.core.generation import Chat, FlowQuestions, converse, flow_alone, write_flow
-from multiretriever.core.query import MODES, Mode
-from multiretriever.core.retriever import MultiRetriever
 
 _GROUNDED_IN = ("step", "table", "field", "workflow")
 
@@ -22,32 +19,24 @@ class GroundedGenerator:
     The stored workflows that it is shown as examples are the dataset's other flows, never the one that is due.
     """
 
-    def __init__(self, name: str, mode: Mode, *, chat: Chat, workbench: Workbench, encoder: str | None = None) -> None:
+    def __init__(self, name: str, retrieval: Retrieval, *, chat: Chat) -> None:
         """Makes a generator.
 
         Args:
             name: Name in reports.
-            mode: How its retriever ranks.
+            retrieval: What it retrieves with.
             chat: The chat model.
-            workbench: Holds indexes, shared with other generators.
-            encoder: Name of its encoder in the workbench; None where only words are looked up.
         """
         self.name = name
-        self._mode = mode
+        self.retrieval = retrieval
         self._chat = chat
-        self._workbench = workbench
-        self._encoder = encoder
         self._stored: tuple[Dataset | None, dict[str, Flow]] = (None, {})
 
     def generate(self, dataset: Dataset, expected: Flow) -> Generated:
         """Lets the model write a flow."""
-        held = {item.element_type for item in dataset.catalog}
-        for name in _GROUNDED_IN:
-            if name in held:
-                index = self._workbench.index(dataset, name, self._encoder)
+        retriever = self.retrieval.retriever(dataset, _GROUNDED_IN)
         if self._stored[0] is not dataset:
             self._stored = (dataset, {flow.name: flow for flow in dataset.flows()})
-        retriever = MultiRetriever(index, mode=self._mode)
         questions = FlowQuestions(retriever, catalog=dataset.catalog, without=[expected.name], stored=self._stored[1])
         try:
             written = write_flow(self._chat, questions, expected.requirement)
@@ -57,7 +46,7 @@ class GroundedGenerator:
 
     def release(self) -> None:
         """Closes the indexes."""
-        self._workbench.release()
+        self.retrieval.workbench.release()
 
 
 class UngroundedGenerator:
@@ -79,24 +68,13 @@ class UngroundedGenerator:
         return Generated(reading.value, error="" if reading.value is not None else "; ".join(reading.faults))
 
 
-def chat_generators(
-    chat: Chat, encoders: EncoderSpec | Mapping[str, EncoderSpec] = None, modes: Sequence[str] = MODES, *, name: str = "model"
-) -> tuple[Generator, ...]:
-    """Returns a chat model alone, and grounded by some encoders and modes (see ``rule_generators``).
+def chat_generators(chat: Chat, rules: Sequence[RuleGenerator], *, name: str = "model") -> tuple[Generator, ...]:
+    """Returns a chat model alone, and grounded by what each of some drafters of rules retrieves with, over the same indexes.
 
     Args:
         chat: The chat model: ``chat_with(model)``, in a ``Transcript`` where prompts and answers are to be kept.
-        encoders: As for ``rule_generators``.
-        modes: As for ``rule_generators``.
-        name: Stands before the mode in reports: ``model, hybrid``.
-
-    Raises:
-        ParameterError: There is no such mode, no mode, or no encoder.
-        EncoderError: An encoder cannot be loaded.
+        rules: Drafters of rules (``rule_generators``).
+        name: Stands before their names in reports: ``model, hybrid``.
     """
-    workbench, setups = set_up(encoders, modes)
-    grounded = [
-        GroundedGenerator(f"{name}, {label}", mode, chat=chat, workbench=workbench, encoder=encoder)
-        for label, mode, encoder in setups
-    ]
+    grounded = [GroundedGenerator(f"{name}, {rule.name}", rule.retrieval, chat=chat) for rule in rules]
     return (UngroundedGenerator(f"{name} alone", chat=chat), *grounded)

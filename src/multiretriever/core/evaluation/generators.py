@@ -10,7 +10,7 @@ from multiretriever.core.datasets import Dataset
 from multiretriever.core.drafting import draft_flow
 from multiretriever.core.evaluation.workbench import EncoderSpec, Workbench, set_up
 from multiretriever.core.flows import Flow
-from multiretriever.core.query import MODES, Mode, check_mode
+from multiretriever.core.query import MODES, Mode
 from multiretriever.core.retriever import MultiRetriever
 
 _DRAFTED_FROM = ("step", "table", "field")
@@ -64,35 +64,49 @@ class Releasing(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Retrieval:
+    """What a generator retrieves with.
+
+    Attributes:
+        workbench: Holds indexes in memory, shared with other generators.
+        mode: How is ranked.
+        encoder: Name of the encoder in the workbench; None where only words are looked up.
+    """
+
+    workbench: Workbench
+    mode: Mode
+    encoder: str | None = None
+
+    def retriever(self, dataset: Dataset, element_types: Sequence[str]) -> MultiRetriever:
+        """Returns a retriever over those of the element types that the dataset has; its index is made once."""
+        for name in element_types:
+            if name in dataset.catalog.types:
+                index = self.workbench.index(dataset, name, self.encoder)
+        return MultiRetriever(index, mode=self.mode)
+
+
 class RuleGenerator:
     """The drafter of rules (``draft_flow``) over an index in memory."""
 
-    def __init__(self, name: str, mode: Mode, *, workbench: Workbench, encoder: str | None = None) -> None:
+    def __init__(self, name: str, retrieval: Retrieval) -> None:
         """Makes a generator.
 
         Args:
             name: Name in reports.
-            mode: How its retriever ranks.
-            workbench: Holds indexes, shared with other generators.
-            encoder: Name of its encoder in the workbench; None where only words are looked up.
+            retrieval: What it retrieves with.
         """
         self.name = name
-        self._mode = check_mode(mode)
-        self._workbench = workbench
-        self._encoder = encoder
+        self.retrieval = retrieval
 
     def generate(self, dataset: Dataset, expected: Flow) -> Generated:
         """Drafts a flow."""
-        held = {item.element_type for item in dataset.catalog}
-        for name in _DRAFTED_FROM:
-            if name in held:
-                index = self._workbench.index(dataset, name, self._encoder)
-        draft = draft_flow(MultiRetriever(index, mode=self._mode), expected.requirement, catalog=dataset.catalog)
-        return Generated(draft.flow)
+        retriever = self.retrieval.retriever(dataset, _DRAFTED_FROM)
+        return Generated(draft_flow(retriever, expected.requirement, catalog=dataset.catalog).flow)
 
     def release(self) -> None:
         """Closes the indexes."""
-        self._workbench.release()
+        self.retrieval.workbench.release()
 
 
 def rule_generators(
@@ -109,4 +123,4 @@ def rule_generators(
         EncoderError: An encoder cannot be loaded.
     """
     workbench, setups = set_up(encoders, modes)
-    return tuple(RuleGenerator(name, mode, workbench=workbench, encoder=encoder) for name, mode, encoder in setups)
+    return tuple(RuleGenerator(name, Retrieval(workbench, mode, encoder)) for name, mode, encoder in setups)

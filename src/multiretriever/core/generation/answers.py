@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pydantic
@@ -25,18 +26,26 @@ def fenced(text: str) -> str:
     return (match.group(1) if match else text).strip()
 
 
-def read_answer(text: str, schema: type[ModelT]) -> Reading[ModelT]:
+def read_answer(
+    text: str, schema: type[ModelT], faults: Callable[[ModelT], tuple[str, ...]] = lambda value: ()
+) -> Reading[ModelT]:
     """Reads an answer as a pydantic model.
 
     JSON and YAML are read by the loaders that catalogs are read by: no aliases, no duplicate keys, bounded depth.
+
+    Args:
+        text: The answer.
+        schema: Its form.
+        faults: Says what is wrong with an answer that has the form.
     """
     value, problems = _parse(fenced(text))
     if problems:
         return Reading(None, tuple(str(item) for item in problems))
     try:
-        return Reading(schema.model_validate(value))
+        answer = schema.model_validate(value)
     except pydantic.ValidationError as error:
         return Reading(None, tuple(str(item) for item in problems_of(error, source=_SOURCE)))
+    return Reading(answer, faults(answer))
 
 
 def _parse(text: str) -> tuple[Any, list[Problem]]:

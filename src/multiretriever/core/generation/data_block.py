@@ -6,6 +6,7 @@ is the package's own text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from multiretriever.core.elements import Element, Field, Step, Table, Workflow
@@ -38,3 +39,8 @@ def entry(element: Element) -> dict[str, Any]:
     if isinstance(element, Workflow) and element.flow is not None:
         shown["steps"] = [step.definition or step.annotation for step in element.flow.steps]
     return shown
+
+
+def data_blocks(values: Mapping[str, Any]) -> str:
+    """Returns the values that are not empty as blocks, one after the other."""
+    return "\n\n".join(data_block(name, value) for name, value in values.items() if value)

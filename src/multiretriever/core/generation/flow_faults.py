@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,12 @@ from multiretriever.core.flows import Flow
 from multiretriever.core.generation.flow_forms import MAX_STEPS, Call, Outline
 from multiretriever.core.generation.flow_state import FlowState
 from multiretriever.core.grounding import Change, check_flow
+from multiretriever.core.names import similar_names
+from multiretriever.core.usage import find_steps, steps_of_kind
 
 _REFERENCE = re.compile(r"\{\{\s*(\d+)\b")
 _LISTED = 12
+_NEAR = 0.6
 _LONGEST = 1_000
 _OF_FIELDS = ("values", "conditions", "field")
 
@@ -56,25 +58,14 @@ def works_on_table(step: Step) -> bool:
     return bool(of_table) and (any(item.required for item in of_table) or any(item.type in _OF_FIELDS for item in step.inputs))
 
 
-def of_kind(catalog: Catalog, name: str, *, trigger: bool) -> tuple[Step, ...]:
-    """Returns the steps of an id or a name that are triggers, or that are none."""
-    found: tuple[Step, ...] = catalog.find("step", name) if name else ()
-    return tuple(step for step in found if (step.kind == "trigger") == trigger)
-
-
-def steps_of_kind(catalog: Catalog, *, trigger: bool) -> list[Step]:
-    """Returns the steps of a catalog that are triggers, or those that are none."""
-    return [step for step in catalog.of("step") if (step.kind == "trigger") == trigger]
-
-
 def call_faults(
     call: Call, candidates: Sequence[Step], tables: Sequence[Table], catalog: Catalog, *, trigger: bool
 ) -> tuple[str, ...]:
     """Returns what is wrong with a choice of definition and table."""
-    found = of_kind(catalog, call.definition, trigger=trigger)
+    found = find_steps(catalog, call.definition, trigger=trigger)
     kind = "trigger" if trigger else "step"
     if not found:
-        near = difflib.get_close_matches(call.definition, [item.id for item in steps_of_kind(catalog, trigger=trigger)])
+        near = similar_names(call.definition, (item.id for item in steps_of_kind(catalog, trigger=trigger)), cutoff=_NEAR)
         hint = f" (near to it: {', '.join(near)})" if near else ""
         return (f"there is no {kind} {call.definition!r}{hint}; candidates: {_listed(candidates)}",)
     if not works_on_table(found[0]):

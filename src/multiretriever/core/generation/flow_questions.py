@@ -17,17 +17,15 @@ from multiretriever.core.elements import Step
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.flows import Flow, FlowStep, Trigger
 from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_block, entry
+from multiretriever.core.generation.data_block import data_blocks, entry
 from multiretriever.core.generation.dialogue import MAX_TRIALS, Dialogue, Reading
 from multiretriever.core.generation.flow_candidates import FlowCandidates, entries
 from multiretriever.core.generation.flow_faults import (
     call_faults,
     input_faults,
     mend_outline,
-    of_kind,
     open_references,
     outline_faults,
-    steps_of_kind,
     works_on_table,
 )
 from multiretriever.core.generation.flow_forms import Call, Outline, inputs_form, values_of
@@ -35,6 +33,7 @@ from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
 from multiretriever.core.generation.prompting import system_prompt
 from multiretriever.core.grounding import Change, check_flow, nearest_name, repair_flow
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.core.usage import find_steps, steps_of_kind
 
 EXAMPLES = 2
 
@@ -122,7 +121,11 @@ class FlowQuestions:
         examples = self._candidates.examples(state.requirement)
         if examples:
             blocks["stored_workflows"] = examples
-        return self._dialogue("flow_outline", {"requirement": state.requirement, **blocks}, _read_outline, Outline)
+
+        def read(text: str) -> Reading[Outline]:
+            return read_answer(text, Outline, outline_faults)
+
+        return self._dialogue("flow_outline", {"requirement": state.requirement, **blocks}, read, Outline)
 
     def _call(self, state: FlowState) -> Dialogue[Call]:
         candidates = self._calls(state)
@@ -132,10 +135,9 @@ class FlowQuestions:
             blocks["tables"] = entries(tables)
 
         def read(text: str) -> Reading[Call]:
-            reading = read_answer(text, Call)
-            if reading.value is None:
-                return reading
-            return Reading(reading.value, call_faults(reading.value, candidates, tables, self.catalog, trigger=not state.place))
+            return read_answer(
+                text, Call, lambda call: call_faults(call, candidates, tables, self.catalog, trigger=not state.place)
+            )
 
         return self._dialogue("flow_call", {**self._known(state), **blocks}, read, Call)
 
@@ -157,8 +159,7 @@ class FlowQuestions:
         return self._dialogue("flow_inputs", {**self._known(state), "table": call.table, **blocks}, read, form)
 
     def _dialogue(self, prompt: str, blocks: dict[str, Any], read: Any, schema: Any) -> Dialogue[Any]:
-        text = "\n\n".join(data_block(name, value) for name, value in blocks.items() if value)
-        return Dialogue(system_prompt(prompt), text, read, schema=schema, trials=self._trials)
+        return Dialogue(system_prompt(prompt), data_blocks(blocks), read, schema=schema, trials=self._trials)
 
     def _known(self, state: FlowState) -> dict[str, Any]:
         block = state.outline.steps[state.place - 1].block if state.outline and state.place else 0
@@ -187,7 +188,7 @@ class FlowQuestions:
         candidates = self._calls(state)
         was = call.definition if call else ""
         changes: list[Change] = []
-        step = next(iter(of_kind(self.catalog, was, trigger=not state.place)), None)
+        step = next(iter(find_steps(self.catalog, was, trigger=not state.place)), None)
         if step is None:
             known = {item.id: item for item in steps_of_kind(self.catalog, trigger=not state.place)}
             step = known.get(nearest_name(was, known) or "") or next(iter(candidates), None)
@@ -206,7 +207,7 @@ class FlowQuestions:
 
     def _chosen(self, state: FlowState) -> tuple[Step, Call]:
         call = state.call or Call(definition="")
-        (step, *_) = of_kind(self.catalog, call.definition, trigger=not state.place)
+        (step, *_) = find_steps(self.catalog, call.definition, trigger=not state.place)
         return step, call
 
     def _part(self, state: FlowState, inputs: dict[str, Any]) -> Flow:
@@ -236,11 +237,6 @@ class FlowQuestions:
 def _next(state: FlowState) -> FlowState:
     last = state.outline is None or state.place >= len(state.outline.steps)
     return replace(state, stage="done" if last else "call", place=state.place + (not last), call=None)
-
-
-def _read_outline(text: str) -> Reading[Outline]:
-    reading = read_answer(text, Outline)
-    return reading if reading.value is None else Reading(reading.value, outline_faults(reading.value))
 
 
 def _definition(step: Step) -> dict[str, Any]:

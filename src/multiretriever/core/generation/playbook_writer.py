@@ -7,13 +7,13 @@ does not exist becomes the nearest real one or is left out, and the playbook tel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_block
+from multiretriever.core.generation.data_block import data_block, data_blocks
 from multiretriever.core.generation.dialogue import MAX_TRIALS, AsyncChat, Chat, Dialogue, Reading, aconverse, converse
 from multiretriever.core.generation.playbook import PlaybookMaker, planned_stage
 from multiretriever.core.generation.playbook_candidates import CANDIDATES, PlaybookCandidates, shown
@@ -94,7 +94,7 @@ class PlaybookWriter(PlaybookMaker):
             value = reading.value if reading.value and reading.value.stages else None
             return Reading(value, reading.faults if reading.value is None else outline_faults(reading.value))
 
-        return Dialogue(system_prompt("playbook_outline"), _blocks(blocks), read, schema=PlaybookOutline, trials=self._trials)
+        return Dialogue(system_prompt("playbook_outline"), data_blocks(blocks), read, schema=PlaybookOutline, trials=self._trials)
 
     def stage_question(self, plan: PlaybookPlan, number: int, taken: Collection[str] = ()) -> StageQuestion:
         """Returns the question for the activities of a stage. Raises what ``stage`` raises."""
@@ -129,16 +129,17 @@ class StageQuestion:
             "stage": {"number": number, **self._planned.model_dump()},
         }
         blocks |= {**shown(found), "already_chosen": sorted(self._taken)}
-        self.dialogue = Dialogue(system_prompt("playbook_stage"), _blocks(blocks), self._read, schema=StageChoice, trials=trials)
+        self.dialogue = Dialogue(
+            system_prompt("playbook_stage"), data_blocks(blocks), self._read, schema=StageChoice, trials=trials
+        )
 
     def _read(self, text: str) -> Reading[StageChoice]:
-        reading = read_answer(text, StageChoice)
-        if reading.value is None:
-            return reading
-        faults = stage_faults(reading.value, self._catalog, self._taken)
-        if faults:  # ids are text of the catalog: they stay in a block
-            faults = (*faults[:-1], f"{faults[-1]}\n{data_block('candidates', self._ids)}")
-        return Reading(reading.value, faults)
+        return read_answer(text, StageChoice, self._faults)
+
+    def _faults(self, choice: StageChoice) -> tuple[str, ...]:
+        faults = stage_faults(choice, self._catalog, self._taken)
+        # Ids are text of the catalog: they stay in a block.
+        return (*faults[:-1], f"{faults[-1]}\n{data_block('candidates', self._ids)}") if faults else ()
 
     def take(self) -> WrittenStage:
         """Returns the stage of the best answer; without activities, and with what is missing, where none could be read."""
@@ -153,10 +154,6 @@ class StageQuestion:
             missing = "nothing that was chosen exists in the catalog"
         stage = Stage(name=planned.name, purpose=planned.purpose, activities=activities, missing=missing)
         return WrittenStage(number=self._number, stage=stage, changes=changes)
-
-
-def _blocks(values: Mapping[str, Any]) -> str:
-    return "\n\n".join(data_block(name, value) for name, value in values.items() if value)
 
 
 def _given(chat: ChatT | None, name: str) -> ChatT:

@@ -6,7 +6,6 @@ Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189, section 4
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +13,10 @@ from typing import Literal
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Step, Table
 from multiretriever.core.flows import Flow, FlowStep, Trigger
-from multiretriever.core.usage import fields_named, tables_named
+from multiretriever.core.names import similar_names
+from multiretriever.core.usage import fields_named, find_steps, steps_of_kind, tables_named
 
 Kind = Literal["trigger", "step", "input", "missing input", "table", "field"]
-_NEAREST = 3
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,17 @@ class _Checker:
         self.findings: list[Finding] = []
         self.tables = self.fields = 0
         self._catalog = catalog
-        self._steps: tuple[Step, ...] = catalog.of("step")
 
     def call(self, called: FlowStep | Trigger, kind: Kind, where: str) -> None:
-        found = [item for item in self._definitions(called.definition or "") if (item.kind == "trigger") == (kind == "trigger")]
+        trigger = kind == "trigger"
+        found = find_steps(self._catalog, called.definition or "", trigger=trigger)
         if not found:
-            names = (item.id for item in self._steps if (item.kind == "trigger") == (kind == "trigger"))
+            names = (item.id for item in steps_of_kind(self._catalog, trigger=trigger))
             self._add(kind, called.definition or "", where, names)
             return
         step = found[0]
         self._inputs(called, step, where)
         self._tables(called, step, where)
-
-    def _definitions(self, name: str) -> tuple[Step, ...]:
-        return self._catalog.find("step", name) if name else ()
 
     def _inputs(self, called: FlowStep | Trigger, step: Step, where: str) -> None:
         if not step.inputs:
@@ -147,5 +143,4 @@ class _Checker:
                     self._add("field", name, where, known)
 
     def _add(self, kind: Kind, name: str, where: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=_NEAREST, cutoff=0.5)
-        self.findings.append(Finding(kind, name, where, tuple(near)))
+        self.findings.append(Finding(kind, name, where, similar_names(name, known)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from multiretriever.core.names import similar_names
 
 CodeKind = Literal["table", "field", "alias", "function", "import", "name", "attribute", "statement", "syntax"]
 _MADE_UP: tuple[CodeKind, ...] = ("table", "field", "alias")
@@ -97,4 +98,4 @@ def nearest_names(name: str, known: Iterable[str], *, number: int = _NEAREST, cu
         cutoff: Least similarity (Ratcliff-Obershelp), 0 to 1.
     """
     spelled = {item.lower(): item for item in known}
-    return tuple(spelled[item] for item in difflib.get_close_matches(name.lower(), list(spelled), n=number, cutoff=cutoff))
+    return tuple(spelled[item] for item in similar_names(name.lower(), spelled, number=number, cutoff=cutoff))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 from multiretriever.core.catalog import Catalog
+from multiretriever.core.names import similar_names
 from multiretriever.core.playbooks import Activity, ActivityKind, Playbook
 
 PlaybookFindingKind = Literal["flow", "form", "repeated", "empty stage"]
-_NEAREST = 3
 _WORDS = {"flow": "workflow", "form": "catalog item"}
 
 
@@ -111,5 +110,4 @@ def real_id(activity: Activity, catalog: Catalog) -> str | None:
 
 def nearest_ids(activity: Activity, catalog: Catalog) -> tuple[str, ...]:
     """Returns the real ids most similar to an activity's, most similar first."""
-    known = [str(item.id) for item in catalog.of(activity.element_type)]
-    return tuple(difflib.get_close_matches(activity.id, known, n=_NEAREST, cutoff=0.5))
+    return similar_names(activity.id, (item.id for item in catalog.of(activity.element_type)))

@@ -5,7 +5,6 @@ What comes out has no finding (``check_flow``), whatever went in.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard
@@ -14,7 +13,8 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.conditions import parse_conditions
 from multiretriever.core.elements import Step, StepInput, Table
 from multiretriever.core.flows import Flow, FlowStep, Trigger
-from multiretriever.core.usage import at_run_time, fields_named
+from multiretriever.core.names import similar_names
+from multiretriever.core.usage import at_run_time, fields_named, find_steps, steps_of_kind
 
 Stand = Literal["trigger", "step"]
 Suggest = Callable[[str, Stand], "str | None"]
@@ -78,7 +78,7 @@ def repair_flow(
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name that is most similar, or None where none is similar enough."""
-    return next(iter(difflib.get_close_matches(name, list(dict.fromkeys(known)), n=1, cutoff=_NEAR)), None)
+    return next(iter(similar_names(name, known, number=1, cutoff=_NEAR)), None)
 
 
 @dataclass
@@ -89,7 +89,7 @@ class _Repairer:
 
     def call(self, called: Any, kind: Stand, where: str) -> Any:
         """Returns the trigger or step with real names; None where it has to be left out."""
-        step = self._definition(called, kind, where)
+        step, definition = self._definition(called, kind, where)
         if step is None:
             return None
         inputs = self._known_inputs(called.inputs, step, where) if step.inputs else dict(called.inputs)
@@ -99,26 +99,20 @@ class _Repairer:
         else:
             self._without_fields(inputs, step, where)
         self._required(inputs, step, where)
-        return called.model_copy(
-            update={"definition": called.definition if self._is(called, step) else step.id, "inputs": inputs}
-        )
+        return called.model_copy(update={"definition": definition, "inputs": inputs})
 
-    def _is(self, called: FlowStep | Trigger, step: Step) -> bool:
-        return bool(called.definition) and self._of_kind(called.definition or "", step.kind == "trigger")[:1] == (step,)
-
-    def _of_kind(self, name: str, trigger: bool) -> tuple[Step, ...]:
-        return tuple(item for item in self.catalog.find("step", name) if (item.kind == "trigger") == trigger) if name else ()
-
-    def _definition(self, called: FlowStep | Trigger, kind: Stand, where: str) -> Step | None:
-        name = called.definition or ""
-        found = self._of_kind(name, kind == "trigger")
+    def _definition(self, called: FlowStep | Trigger, kind: Stand, where: str) -> tuple[Step | None, str]:
+        """Returns the step, and what the flow calls it: a name that exists stays as it is written."""
+        name, trigger = called.definition or "", kind == "trigger"
+        found = find_steps(self.catalog, name, trigger=trigger)
         if found:
-            return found[0]
-        known = {item.id: item for item in self.catalog.of("step") if (item.kind == "trigger") == (kind == "trigger")}
+            return found[0], name
+        known = {item.id: item for item in steps_of_kind(self.catalog, trigger=trigger)}
         now = nearest_name(name, known) or self.suggest(called.annotation, kind)
         step = known.get(now or "")
-        self._tell(where, kind, name or "(none)", step.id if step else "")
-        return step
+        now = step.id if step else ""
+        self._tell(where, kind, name or "(none)", now)
+        return step, now
 
     def _known_inputs(self, given: Mapping[str, Any], step: Step, where: str) -> dict[str, Any]:
         known = [item.name for item in step.inputs]
