@@ -1,113 +1,38 @@
 """The agents over thousands of operations: what they are offered, what they can call, and what they cannot."""
 
 import asyncio
-import importlib.util
 import json
-import os
-import subprocess
 import sys
 import time
 from itertools import count
-from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from llama_index.core.base.llms.types import ToolCallBlock
-from llama_index.core.llms import ChatMessage
-from llama_index.core.llms.mock import MockFunctionCallingLLM
+from langchain_core.messages import HumanMessage, SystemMessage
 
 from encoders import WordEncoder
-from multiretriever.core import Catalog
+from examples import EXAMPLES, load_example, run_example
 from multiretriever.core.errors import LLMError
-from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from scripted_agents import scripted_llm, scripted_model
 
-FOLDER = Path(__file__).parents[2] / "examples" / "agent_tools"
 REQUEST = "Please void the invoice INV-7 because it went out twice."
 RIGHT = "Billing_voidInvoice"
 FITS = {"invoiceId": "INV-7", "reason": "sent twice"}
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"agent_tools_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-sys.path.insert(0, str(FOLDER))
+# The modules of the example import each other by their names.
+sys.path.insert(0, str(EXAMPLES / "agent_tools"))
 try:
-    operations_module, company, rule_model = load("operations"), load("company_apis"), load("rule_model")
-    recall, rule_arguments = load("recall"), load("rule_arguments")
-    with_langchain, with_llama_index = load("with_langchain"), load("with_llama_index")
+    operations_module, company, rule_model, recall, rule_arguments, with_langchain, with_llama_index = (
+        load_example(f"agent_tools/{name}.py")
+        for name in ("operations", "company_apis", "rule_model", "recall", "rule_arguments", "with_langchain", "with_llama_index")
+    )
 finally:
-    sys.path.remove(str(FOLDER))
-
-
-class ScriptedModel(BaseChatModel):
-    """A chat model of LangChain whose answers are texts or lists of calls; keeps what it was offered and told."""
-
-    answers: object
-    seen: list = []
-
-    @property
-    def _llm_type(self):
-        return "script"
-
-    def bind_tools(self, tools, **kwargs):
-        return self.bind(tools=[{"name": tool.name, "description": tool.description} for tool in tools])
-
-    def _generate(self, messages, stop=None, run_manager=None, tools=(), **kwargs):
-        told = [(message.type, str(message.text)) for message in messages]
-        self.seen.append(([tool["name"] for tool in tools], told, json.dumps(tools)))
-        answer = next(self.answers)
-        if isinstance(answer, str):
-            return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
-        good = [{"name": name, "args": given, "id": str(n)} for n, (name, given) in enumerate(answer) if isinstance(given, dict)]
-        bad = [
-            {"name": name, "args": given, "id": str(n), "error": None, "type": "invalid_tool_call"}
-            for n, (name, given) in enumerate(answer)
-            if not isinstance(given, dict)
-        ]
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=good, invalid_tool_calls=bad))])
-
-
-class ScriptedLLM(MockFunctionCallingLLM):
-    """The same for LlamaIndex."""
-
-    seen: list = []
-
-    def __init__(self, answers):
-        def answer(messages, tools=(), **kwargs):
-            told = [(str(message.role.value), message.content or "") for message in messages]
-            shown = [{"name": tool.metadata.name, "description": tool.metadata.description} for tool in tools]
-            self.seen.append(([tool["name"] for tool in shown], told, json.dumps(shown)))
-            said = next(answers)
-            if isinstance(said, str):
-                return ChatMessage(role="assistant", content=said)
-            blocks = [
-                ToolCallBlock(tool_call_id=str(n), tool_name=name, tool_kwargs=given) for n, (name, given) in enumerate(said)
-            ]
-            return ChatMessage(role="assistant", blocks=blocks)
-
-        super().__init__(response_generator=answer, is_chat_model=True)
-        self.seen = []
-
-
-def langchain_model(answers):
-    return ScriptedModel.model_construct(answers=iter(answers), seen=[])
-
-
-def llama_index_model(answers):
-    return ScriptedLLM(iter(answers))
+    sys.path.remove(str(EXAMPLES / "agent_tools"))
 
 
 BOTH = pytest.mark.parametrize(
     ("example", "model"),
-    [(with_langchain, langchain_model), (with_llama_index, llama_index_model)],
+    [(with_langchain, scripted_model), (with_llama_index, scripted_llm)],
     ids=["langchain", "llama_index"],
 )
 
@@ -129,38 +54,6 @@ def _nothing_called(operations):
 
 def faults(turn):
     return [outcome.fault for outcome in turn.outcomes]
-
-
-class TestDocuments:
-    def test_a_whole_company(self, tmp_path):
-        paths = company.write_documents(tmp_path)
-        steps = Catalog.from_path(*paths).of("step")
-        assert len(steps) >= 2_000
-        assert len(paths) == len({step.scope for step in steps}) >= 40
-        assert all(step.label and step.description and step.metadata["path"].startswith("/") for step in steps)
-        schemas = openapi_arguments(*paths)
-        assert set(schemas) == {step.id for step in steps}
-        for schema in schemas.values():
-            Draft202012Validator.check_schema(schema)
-        assert sum(any("enum" in part for part in schema["properties"].values()) for schema in schemas.values()) > 200
-        assert schemas["Billing.createInvoice"]["required"] == ["customer_email", "amount"]
-
-    def test_the_same_every_time(self, tmp_path):
-        first, second = (company.write_documents(tmp_path / name, 3) for name in "ab")
-        assert [path.read_text() for path in first] == [path.read_text() for path in second]
-
-    @pytest.mark.parametrize(
-        ("name", "many", "one"),
-        [
-            ("salary", "salaries", "a salary"),
-            ("nda", "ndas", "an nda"),
-            ("tax_code", "tax codes", "a tax code"),
-            ("user", "users", "a user"),
-        ],
-    )
-    def test_words(self, name, many, one):
-        resource = company.Resource(name, "", "", ())
-        assert (resource.many, resource.one) == (many, one)
 
 
 class TestOffers:
@@ -416,10 +309,9 @@ class TestRules:
 class TestPrograms:
     @pytest.mark.parametrize("name", ["with_langchain", "with_llama_index"])
     def test_run(self, name, tmp_path):
-        command = [sys.executable, str(FOLDER / f"{name}.py"), REQUEST, "--services", "2", "-k", "5"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        options = ("--services", "2", "-k", "5")
         for _ in range(2):  # the second finds its documents and its index
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+            done = run_example(f"agent_tools/{name}.py", REQUEST, *options, folder=tmp_path)
             assert done.returncode == 0, done.stderr
             assert "offered   5 of " in done.stdout
             assert "called    Billing_voidInvoice {'invoiceId': 'INV-7', 'reason': 'it went out twice'}" in done.stdout

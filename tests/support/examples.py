@@ -14,7 +14,7 @@ def load_example(path):
     file = EXAMPLES / path
     spec = importlib.util.spec_from_file_location("example_" + "_".join(Path(path).with_suffix("").parts), file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[spec.name] = module  # pydantic resolves the types of events there
     spec.loader.exec_module(module)
     return module
 
@@ -22,4 +22,5 @@ def load_example(path):
 def run_example(path, *arguments, folder):
     """Runs an example as a program in a folder."""
     command = [sys.executable, str(EXAMPLES / path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env={**os.environ, "NO_COLOR": "1"})
+    environment = {**os.environ, "NO_COLOR": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env=environment)
