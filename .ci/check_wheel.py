@@ -27,7 +27,7 @@ def check_names(portions: list[str]) -> int:
 def check_search() -> str:
     """Indexes a part of the bundled catalog with the shipped encoder and searches it."""
     from multiretriever.core import Catalog, Index, MultiRetriever
-    from multiretriever.core.bundled import IT_SERVICE
+    from multiretriever.core.catalog import IT_SERVICE
 
     slack = [item for item in Catalog.from_path(IT_SERVICE).of("step") if item.scope in ("slack", "okta")]
     with tempfile.TemporaryDirectory() as folder, Index.from_catalog(Catalog(slack), f"{folder}/index") as index:

@@ -26,12 +26,14 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from multiretriever.core import Encoder, load_encoder
-from multiretriever.core.datasets import Dataset, Example
-from multiretriever.core.evaluation import evaluate, open_dataset, retriever_systems
+from multiretriever.core.example import Example
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.yaml_io import dump_yaml
-from multiretriever.training.checkpoint import find_base, read_checkpoint
-from multiretriever.training.history import TRAINING_FILE
+from multiretriever.datasets import Dataset, open_dataset
+from multiretriever.evaluation import evaluate, retriever_systems
+from multiretriever.training.export.card import TRAINING_FILE
+from multiretriever.training.export.checkpoint import read_checkpoint
+from multiretriever.training.export.restore import find_base
 from multiretriever.training.recipe import Recipe, read_recipe
 from multiretriever.training.tuning import train
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from multiretriever.core import Catalog, Element, Encoder, InstructionSet, element_type, load_encoder
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.prompts import make_prompt
 
 Text = Callable[[Element], str]

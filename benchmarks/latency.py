@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multiretriever.core import Catalog, Index, MultiRetriever
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 
 BATCH = 32
 

@@ -19,7 +19,7 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 
 from multiretriever.core import Encoder, Flow, load_encoder
-from multiretriever.core.datasets import Dataset
+from multiretriever.datasets import Dataset
 
 SHINGLE = 3
 JACCARD = 0.5

@@ -56,8 +56,9 @@ Query = tuple[str, str]
 def prepare(work: Path) -> None:
     """Makes the encoders, an index for each, and the stream of queries."""
     from multiretriever.core import Catalog, Index
-    from multiretriever.core.bundled import DEFAULT_MODEL, IT_SERVICE
-    from multiretriever.core.datasets import Dataset
+    from multiretriever.core.catalog import IT_SERVICE
+    from multiretriever.core.encoders.loading import DEFAULT_MODEL
+    from multiretriever.datasets import Dataset
 
     catalog = Catalog.from_path(IT_SERVICE)
     for name in ("all", *TYPES):

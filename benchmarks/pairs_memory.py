@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core import Catalog, Flow, InstructionSet, read_flows
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 
 
 def write(path: Path, count: int) -> None:
@@ -43,7 +43,7 @@ def varied(flow: Flow, number: int) -> dict[str, Any]:
 
 def measure(folder: Path, output: Path) -> dict[str, Any]:
     """Makes the pairs of a folder in this process."""
-    from multiretriever.core.datasets import Dataset
+    from multiretriever.datasets import Dataset
     from multiretriever.training.pairs import PairBuilder, write_pairs
 
     start = time.perf_counter()

@@ -18,7 +18,7 @@ from typing import Any
 import adapting
 import recipes
 
-from multiretriever.training.fusion import FusionSweep, plot_sweep
+from multiretriever.training.fusion_sweep import FusionSweep, plot_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 5

@@ -13,18 +13,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from multiretriever.core.datasets import Dataset, Example
-from multiretriever.core.evaluation import (
-    EvaluationReport,
-    Ranked,
-    RetrieverSystem,
-    System,
-    evaluate,
-    open_dataset,
-    table_markdown,
-)
-from multiretriever.core.evaluation.workbench import Workbench
+from multiretriever.core.example import Example
 from multiretriever.core.ranking import DENSE_WEIGHT
+from multiretriever.datasets import Dataset, open_dataset
+from multiretriever.evaluation import EvaluationReport, Ranked, RetrieverSystem, System, evaluate, table_markdown
+from multiretriever.evaluation.systems import Workbench
 
 # The usual constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
 RANK_CONSTANT = 60

@@ -34,15 +34,16 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core import InstructionSet, load_encoder
-from multiretriever.core.evaluation import evaluate, open_dataset, retriever_systems
 from multiretriever.core.markdown import grid, line
-from multiretriever.training.checkpoint import find_base
-from multiretriever.training.distill import TeacherSettings, train_teacher
-from multiretriever.training.history import TRAINING_FILE
+from multiretriever.datasets import open_dataset
+from multiretriever.evaluation import evaluate, retriever_systems
+from multiretriever.training.distill import train_teacher
+from multiretriever.training.export.card import TRAINING_FILE
+from multiretriever.training.export.restore import find_base
 from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
-from multiretriever.training.recipe import Recipe, read_recipe
+from multiretriever.training.recipe import Recipe, TeacherSettings, read_recipe
 from multiretriever.training.tuning import train
-from multiretriever.training.tuning.data import training_pairs
+from multiretriever.training.tuning.train import training_pairs
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 TYPES = ("step", "table", "field", "catalog_item", "workflow")

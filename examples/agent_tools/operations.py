@@ -19,7 +19,7 @@ from fake_backend import FakeBackend
 from multiretriever.core import Catalog, Encoder, Hit, Index, MultiRetriever
 from multiretriever.core.errors import MultiRetrieverError
 from multiretriever.core.query import MAX_QUERY, Mode
-from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from multiretriever.core.sources.openapi import openapi_arguments
 from multiretriever.core.tool_calls import Outcome, Toolbox
 
 SYSTEM = (Path(__file__).parent / "system.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.errors import AnswerError
 from multiretriever.core.generation.code import (
     LANGUAGES,
@@ -30,8 +30,8 @@ from multiretriever.core.generation.code import (
     field_queries,
     show_tables,
 )
-from multiretriever.core.relational import RelationalSchema
 from multiretriever.core.sqlite_sample import Rows, SampleDatabase
+from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.langchain import FieldRetriever, TableRetriever, achat_with, init_model
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"

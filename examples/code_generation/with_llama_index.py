@@ -18,7 +18,7 @@ from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.errors import AnswerError
 from multiretriever.core.generation.code import (
     LANGUAGES,
@@ -29,8 +29,8 @@ from multiretriever.core.generation.code import (
     field_queries,
     show_tables,
 )
-from multiretriever.core.relational import RelationalSchema
 from multiretriever.core.sqlite_sample import Rows, SampleDatabase
+from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.llama_index import FieldRetriever, TableRetriever, achat_with, init_llm
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"

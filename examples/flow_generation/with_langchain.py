@@ -18,7 +18,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.drafting import assemble, iter_draft
 from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
 from multiretriever.langchain import achat_with, init_model

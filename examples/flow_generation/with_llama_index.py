@@ -17,7 +17,7 @@ from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.drafting import assemble, iter_draft
 from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
 from multiretriever.llama_index import achat_with, init_llm

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multiretriever.core import Catalog, Index, MultiRetriever
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.playbook_candidates import PlaybookCandidates
 from multiretriever.core.generation.playbook_parts import PlannedStage
 from multiretriever.core.generation.playbook_rules import PlaybookRules
-from multiretriever.core.grounding.playbook_measures import PLAYBOOK_MEASURES, score_playbook
 from multiretriever.core.playbooks import Playbook, read_playbooks
 from multiretriever.core.query import MODES
+from multiretriever.grounding.playbook_check import PLAYBOOK_MEASURES, score_playbook
 
 SET = Path(__file__).with_name("measured.yaml")
 

@@ -16,7 +16,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.playbook import PlaybookMaker, ids_of
 from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
 from multiretriever.core.generation.playbook_rules import PlaybookRules

@@ -14,7 +14,7 @@ from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.playbook import PlaybookMaker
 from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
 from multiretriever.core.generation.playbook_rules import PlaybookRules

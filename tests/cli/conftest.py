@@ -57,7 +57,7 @@ WORDS_PLUGIN = """\
 import multiretriever.core.index
 from encoders import WordEncoder
 
-multiretriever.core.index.load_encoder = lambda spec=None: WordEncoder(spec or "words")
+multiretriever.core.index.index.load_encoder = lambda spec=None: WordEncoder(spec or "words")
 """
 
 
@@ -82,7 +82,7 @@ def words(monkeypatch):
     def load(spec=None):
         return WordEncoder(spec or "words") if isinstance(spec, str | None) else spec
 
-    monkeypatch.setattr("multiretriever.core.index.load_encoder", load)
+    monkeypatch.setattr("multiretriever.core.index.index.load_encoder", load)
 
 
 @pytest.fixture

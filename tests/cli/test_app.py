@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from multiretriever.cli import options
-from multiretriever.core import index as core_index
 from multiretriever.core import retriever as core_retriever
+from multiretriever.core.index import index as core_index
 
 COMMANDS = ("index", "search", "ground", "status", "verify")
 HEAVY = ("chromadb", "onnxruntime", "torch", "numpy", "multiretriever.core")

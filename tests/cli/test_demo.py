@@ -10,8 +10,8 @@ import pytest
 from encoders import WordEncoder
 from multiretriever.cli.demo import REQUIREMENT
 from multiretriever.core import Catalog, Flow
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.grounding import check_flow
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.grounding import check_flow
 
 
 def demo(folder, *arguments):
@@ -67,7 +67,7 @@ def test_an_empty_requirement_and_an_unknown_model_are_one_line(folder):
 def test_the_flow_can_come_from_a_chat_model(monkeypatch, tmp_path):
     from typer.testing import CliRunner
 
-    import multiretriever.core.index
+    import multiretriever.core.index.index
     import multiretriever.langchain
     from models import langchain_model
     from multiretriever.cli.app import app
@@ -76,7 +76,7 @@ def test_the_flow_can_come_from_a_chat_model(monkeypatch, tmp_path):
     lie, inputs = '{"definition": "slack.shout_message"}', '{"channel": "it-team", "text": "Good morning"}'
     fake = langchain_model(outline, lie, lie, lie, inputs)
     monkeypatch.setattr(multiretriever.langchain, "init_model", lambda name: fake)
-    monkeypatch.setattr(multiretriever.core.index, "load_encoder", lambda spec: WordEncoder())
+    monkeypatch.setattr(multiretriever.core.index.index, "load_encoder", lambda spec: WordEncoder())
     result = CliRunner().invoke(
         app, ["demo", "--llm", "fake:model", "--index", str(tmp_path / "index"), "Say good morning in Slack."]
     )

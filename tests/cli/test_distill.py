@@ -3,7 +3,7 @@ import json
 import pytest
 
 from multiretriever.core import InstructionSet
-from multiretriever.core.datasets import Dataset
+from multiretriever.datasets import Dataset
 from multiretriever.training.distill import read_lists
 from multiretriever.training.pairs import PairBuilder, write_pairs
 from small_dataset import write_dataset

@@ -85,7 +85,7 @@ class WindowEncoder(WordEncoder):
 
 
 def test_warning_is_shown_once(invoke, indexed, monkeypatch):
-    monkeypatch.setattr("multiretriever.core.index.load_encoder", lambda spec=None: WindowEncoder("words"))
+    monkeypatch.setattr("multiretriever.core.index.index.load_encoder", lambda spec=None: WindowEncoder("words"))
     for arguments in (["search", "word " * 30, "--json"], ["ground", "word " * 30, "--json"]):
         result = invoke(*arguments)
         assert result.exit_code == 0

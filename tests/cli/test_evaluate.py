@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from encoders import WordEncoder
-from multiretriever.core.evaluation import EvaluationReport
+from multiretriever.evaluation import EvaluationReport
 
 QUERIES = [
     {"id": "s1", "element_type": "step", "query": "tell whoever is on call", "relevant": ["itsm.notify_on_call"]},
@@ -30,7 +30,7 @@ def dataset(workplace, monkeypatch):
     more = workplace / "more-data"
     more.mkdir()
     (more / "dataset.yaml").write_text("catalog: ../my-dataset/catalog\nqueries: {test: ../my-dataset/queries.jsonl}", "utf-8")
-    monkeypatch.setattr("multiretriever.core.evaluation.workbench.load_encoder", lambda spec=None: WordEncoder(spec or "shipped"))
+    monkeypatch.setattr("multiretriever.evaluation.systems.load_encoder", lambda spec=None: WordEncoder(spec or "shipped"))
     return folder
 
 
@@ -160,7 +160,7 @@ def test_interruption(plainly, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("multiretriever.core.evaluation.systems.RetrieverSystem.search", interrupt)
+    monkeypatch.setattr("multiretriever.evaluation.systems.RetrieverSystem.search", interrupt)
     result = plainly("evaluate", "my-dataset", "--output", "out")
     assert (result.exit_code, result.stdout) == (130, "")
     assert "interrupted" in result.stderr

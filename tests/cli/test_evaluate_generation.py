@@ -8,7 +8,7 @@ from small_dataset import write_dataset
 
 @pytest.fixture(autouse=True)
 def dataset(workplace, monkeypatch):
-    monkeypatch.setattr("multiretriever.core.evaluation.workbench.load_encoder", lambda spec=None: WordEncoder(spec or "shipped"))
+    monkeypatch.setattr("multiretriever.evaluation.systems.load_encoder", lambda spec=None: WordEncoder(spec or "shipped"))
     return write_dataset(workplace / "small")
 
 

@@ -4,7 +4,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from multiretriever.core.encoders import FusedEncoder, SentenceTransformerEncoder, load_encoder
-from multiretriever.training.checkpoint import find_base
+from multiretriever.training.export.restore import find_base
 from small_dataset import write_dataset
 
 

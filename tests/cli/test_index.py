@@ -110,7 +110,7 @@ class SlowEncoder(WordEncoder):
         return super().encode_documents(texts)
 
 
-multiretriever.core.index.load_encoder = lambda spec=None: SlowEncoder()
+multiretriever.core.index.index.load_encoder = lambda spec=None: SlowEncoder()
 """
 
 

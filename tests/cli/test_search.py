@@ -109,7 +109,7 @@ def test_context_reaches_the_query(invoke, indexed, monkeypatch):
     from multiretriever.core import InstructionSet
 
     encoder = WordEncoder("words", instructions=InstructionSet.default())
-    monkeypatch.setattr("multiretriever.core.index.load_encoder", lambda spec=None: encoder)
+    monkeypatch.setattr("multiretriever.core.index.index.load_encoder", lambda spec=None: encoder)
     given = ["--context", "scope=slack", "--context", "team=ops", "--flow", "flow.yaml", "--annotation"]
     assert ids(invoke("search", "post it", *given, "--json"))
     (text,) = encoder.query_batches[-1]

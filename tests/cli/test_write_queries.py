@@ -3,7 +3,7 @@ import json
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
-from multiretriever.core.datasets import Dataset
+from multiretriever.datasets import Dataset
 from multiretriever.training.pairs import read_pairs
 from small_dataset import write_dataset
 

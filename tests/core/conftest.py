@@ -4,32 +4,11 @@ import pytest
 
 from catalogs import make_steps, small_catalog
 from encoders import WordEncoder
-from multiretriever.core import Catalog, Index, MultiRetriever
+from multiretriever.core import Catalog, Index
 from processes import chroma_server
 
 # Above 1,000 elements Chroma writes vectors to files of their own.
 LARGE = 1_300
-
-
-@pytest.fixture
-def encoder():
-    return WordEncoder()
-
-
-@pytest.fixture
-def catalog():
-    return small_catalog()
-
-
-@pytest.fixture
-def memory_index(catalog, encoder):
-    with Index.from_catalog(catalog, encoder=encoder) as index:
-        yield index
-
-
-@pytest.fixture
-def retriever(memory_index):
-    return MultiRetriever(memory_index)
 
 
 @pytest.fixture(scope="session")

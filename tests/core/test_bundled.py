@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from multiretriever.core import Catalog
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 
 from catalogs import small_catalog
 from multiretriever.core import CatalogItem, Element, Field, Step, Table, Workflow
-from multiretriever.core.scalars import PlainScalar
+from multiretriever.core.yaml_io import PlainScalar
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 
 from multiretriever.core import Catalog, FilterError, Index, MultiRetriever, Step
-from multiretriever.core.filters import check_where, chroma_where
+from multiretriever.core.index.index import chroma_where
+from multiretriever.core.query import check_where
 
 NAMES = ("scope", "kind", "price")
 

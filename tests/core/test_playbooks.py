@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.grounding.playbook_check import check_playbook
-from multiretriever.core.grounding.playbook_measures import score_playbook
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.playbooks import (
     Activity,
     Playbook,
@@ -19,6 +17,7 @@ from multiretriever.core.playbooks import (
     read_playbooks,
     write_playbooks,
 )
+from multiretriever.grounding.playbook_check import check_playbook, score_playbook
 
 CATALOG = Catalog(
     [

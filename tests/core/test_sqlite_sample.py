@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 
 from multiretriever.core import Catalog, Field, ParameterError, Table
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.relational import RelationalSchema
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.sqlite_sample import SampleDatabase, SqlLimitError, SqlRefusedError, SqlRunError, quoted
+from multiretriever.grounding.sql_schema import RelationalSchema
 
 TODAY = date(2026, 1, 15)
 SCHEMA = RelationalSchema(Catalog.from_path(IT_SERVICE))

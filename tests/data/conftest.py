@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from multiretriever.core.datasets import Dataset
+from multiretriever.datasets import Dataset
 
 DATA = Path(__file__).parents[2] / "data"
 DOMAINS = (

@@ -5,7 +5,7 @@ import re
 import pytest
 from datasketch import MinHash, MinHashLSH
 
-from multiretriever.core.datasets import check_dataset
+from multiretriever.datasets import check_dataset
 
 PERMUTATIONS = 128
 JACCARD = 0.5

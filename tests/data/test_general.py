@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from multiretriever.core.evaluation import open_dataset
-from multiretriever.core.evaluation.leakage import find_leaks, words_of
+from multiretriever.datasets import open_dataset
+from multiretriever.datasets.checks import find_leaks, words_of
 
 FOLDER = Path(__file__).parents[2] / "data" / "general"
 PASSAGES, QUERIES, JUDGEMENTS, SEVERAL = 414, 520, 546, 25

@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 
 from examples import load_example
 from multiretriever.core import Catalog
-from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from multiretriever.core.sources.openapi import openapi_arguments
 
 company = load_example("agent_tools/company_apis.py")
 

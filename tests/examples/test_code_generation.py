@@ -10,10 +10,10 @@ from encoders import WordEncoder
 from examples import load_example, run_example
 from models import EndlessChatModel, EndlessLLM, langchain_model, llama_index_model
 from multiretriever.core import Catalog, Index, LLMError, MultiRetriever, QueryError
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.grounding.python_check import check_python
-from multiretriever.core.grounding.sql_check import check_sql
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.sqlite_sample import SampleDatabase
+from multiretriever.grounding.python_check import check_python
+from multiretriever.grounding.sql_check import check_sql
 
 REQUEST = "Which open incidents of priority 1 have no assigned to? Show number and short description"
 SQL = "SELECT number, short_description FROM incident WHERE active = 1 AND assigned_to IS NULL AND priority = '1 - Critical'"

@@ -6,7 +6,7 @@ import pytest
 from models import EndlessChatModel, ToolCallingChatModel, langchain_model
 from multiretriever.core import LLMError
 from multiretriever.core.generation import Dialogue, Reading, aconverse, converse, read_answer
-from multiretriever.core.generation.dialogue import MAX_ANSWER
+from multiretriever.grounding.dialogue import MAX_ANSWER
 from multiretriever.langchain import achat_with, chat_with, init_model
 
 

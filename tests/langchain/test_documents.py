@@ -1,4 +1,4 @@
-from multiretriever.core.hits import Hit
+from multiretriever.core.retriever import Hit
 from multiretriever.langchain import to_document
 
 

@@ -5,7 +5,15 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from encoders import WordEncoder
-from multiretriever.core import Encoder, EncoderError, EncoderMismatchError, Index, InstructionSet, MultiRetriever, ParameterError
+from multiretriever.core import (
+    Encoder,
+    EncoderError,
+    EncoderMismatchError,
+    Index,
+    InstructionSet,
+    MultiRetriever,
+    ParameterError,
+)
 from multiretriever.langchain import LangChainEncoder, StepRetriever
 
 

@@ -8,7 +8,15 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from encoders import WordEncoder
-from multiretriever.core import Encoder, EncoderError, EncoderMismatchError, Index, InstructionSet, MultiRetriever, ParameterError
+from multiretriever.core import (
+    Encoder,
+    EncoderError,
+    EncoderMismatchError,
+    Index,
+    InstructionSet,
+    MultiRetriever,
+    ParameterError,
+)
 from multiretriever.llama_index import LlamaIndexEncoder, StepRetriever
 
 

@@ -18,7 +18,7 @@ from multiretriever.core import (
     QueryContext,
     QueryError,
 )
-from multiretriever.core.encoders import fit_prompt
+from multiretriever.core.prompts import fit_prompt
 from multiretriever.llama_index import (
     CatalogItemRetriever,
     ElementRetriever,
@@ -184,7 +184,7 @@ class TestOpening:
 
     def test_a_wrong_option_leaves_no_index_open(self, tmp_path, catalog, encoder, monkeypatch):
         closed = []
-        monkeypatch.setattr("multiretriever.core.index.Index.close", lambda index: closed.append(index))
+        monkeypatch.setattr("multiretriever.core.index.index.Index.close", lambda index: closed.append(index))
         with pytest.raises(ParameterError, match="k is"):
             StepRetriever.from_catalog(catalog, encoder=encoder, k=0)
         assert len(closed) == 1

@@ -2,7 +2,7 @@
 
 import shutil
 
-from multiretriever.training.checkpoint import find_base
+from multiretriever.training.export.restore import find_base
 
 
 def write_tiny_base(folder):

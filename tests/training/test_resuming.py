@@ -1,4 +1,4 @@
-from multiretriever.training.resuming import MarkComplete, newest_checkpoint
+from multiretriever.training.callbacks import MarkComplete, newest_checkpoint
 
 
 def checkpoint(folder, step, *, complete):

@@ -15,8 +15,8 @@ from composer.stories import Story
 from composer.text import joined, upper_first
 from composer.write import Writer
 from multiretriever.core import Flow
-from multiretriever.core.conditions import parse_conditions
-from multiretriever.core.grounding import check_flow
+from multiretriever.core.flow_references import parse_conditions
+from multiretriever.grounding import check_flow
 
 STYLES = ("sloppy", "exact", "ticket", "sloppy", "exact", "prose")
 _UID = re.compile(r"@(\d+)")

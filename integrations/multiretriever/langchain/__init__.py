@@ -14,9 +14,7 @@ except ImportError as error:
 
 from multiretriever.langchain.catalog_tools import tools_from_catalog, tools_from_toolbox
 from multiretriever.langchain.chat import achat_with, chat_with, init_model
-from multiretriever.langchain.documents import to_document
-from multiretriever.langchain.embeddings import InstructionEmbeddings
-from multiretriever.langchain.encoder import LangChainEncoder
+from multiretriever.langchain.embeddings import InstructionEmbeddings, LangChainEncoder
 from multiretriever.langchain.grounding import GroundingRunnable
 from multiretriever.langchain.retrievers import (
     CatalogItemRetriever,
@@ -25,10 +23,10 @@ from multiretriever.langchain.retrievers import (
     StepRetriever,
     TableRetriever,
     WorkflowRetriever,
+    to_document,
 )
-from multiretriever.langchain.selector import ToolSelector
 from multiretriever.langchain.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
-from multiretriever.langchain.tools import catalog_from_tools, grounding_tool, retriever_tool
+from multiretriever.langchain.tools import ToolSelector, catalog_from_tools, grounding_tool, retriever_tool
 
 __all__ = [
     "CatalogItemRetriever",

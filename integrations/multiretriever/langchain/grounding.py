@@ -9,12 +9,11 @@ import pydantic
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 
+from multiretriever.core.elements import element_type
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.hits import Grounding
 from multiretriever.core.query import check_k
-from multiretriever.core.registry import element_type
-from multiretriever.langchain.documents import to_document
-from multiretriever.langchain.options import SearchFields
+from multiretriever.core.retriever import Grounding
+from multiretriever.langchain.retrievers import SearchFields, to_document
 
 GroundingInput: TypeAlias = str | dict[str, Any]
 GroundingOutput: TypeAlias = dict[str, list[Document]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 
 from multiretriever.core.errors import MissingDependencyError
-from multiretriever.langchain.selector import ToolSelector
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -16,6 +16,22 @@ except ImportError as error:
     raise MissingDependencyError(
         'the middleware for agents needs langchain; install it with: pip install "multiretriever[llm]"'
     ) from error
+
+
+class Selector(Protocol):
+    """What is asked of a ``ToolSelector``."""
+
+    tools: tuple[BaseTool, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all tools."""
+
+    def invoke(self, input: Sequence[BaseMessage]) -> list[BaseTool]:
+        """Returns the tools to offer in a conversation."""
+
+    async def ainvoke(self, input: Sequence[BaseMessage]) -> list[BaseTool]:
+        """Does ``invoke`` without blocking the event loop."""
 
 
 class ToolSelectorMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
@@ -28,7 +44,7 @@ class ToolSelectorMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         tools: Its tools, registered with the agent.
     """
 
-    def __init__(self, selector: ToolSelector) -> None:
+    def __init__(self, selector: Selector) -> None:
         """Makes middleware of a selector."""
         super().__init__()
         self.selector = selector

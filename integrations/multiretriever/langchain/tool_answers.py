@@ -23,8 +23,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
 from multiretriever.core.errors import AnswerError, LLMError
-from multiretriever.core.generation.dialogue import MAX_ANSWER
 from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
+from multiretriever.grounding.dialogue import MAX_ANSWER
 
 
 def ask_with_tools(model: BaseChatModel, tools: Sequence[BaseTool], messages: Sequence[BaseMessage]) -> AIMessage:

@@ -14,10 +14,8 @@ except ImportError as error:
 
 from multiretriever.llama_index.catalog_tools import tools_from_catalog, tools_from_toolbox
 from multiretriever.llama_index.chat import achat_with, chat_with, init_llm
-from multiretriever.llama_index.embeddings import InstructionEmbeddings
-from multiretriever.llama_index.encoder import LlamaIndexEncoder
+from multiretriever.llama_index.embeddings import InstructionEmbeddings, LlamaIndexEncoder
 from multiretriever.llama_index.grounding import GroundingRetriever
-from multiretriever.llama_index.nodes import to_node
 from multiretriever.llama_index.retrievers import (
     CatalogItemRetriever,
     ElementRetriever,
@@ -25,6 +23,7 @@ from multiretriever.llama_index.retrievers import (
     StepRetriever,
     TableRetriever,
     WorkflowRetriever,
+    to_node,
 )
 from multiretriever.llama_index.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
 from multiretriever.llama_index.tools import ToolSelector, catalog_from_tools, retriever_tool

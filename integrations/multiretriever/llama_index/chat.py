@@ -11,8 +11,8 @@ from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.prompts import ChatPromptTemplate
 
 from multiretriever.core.errors import AnswerError, LLMError, MissingDependencyError
-from multiretriever.core.generation.dialogue import MAX_ANSWER, AsyncChat, Chat, Message
-from multiretriever.core.problems import problems_of
+from multiretriever.core.records import problems_of
+from multiretriever.grounding.dialogue import MAX_ANSWER, AsyncChat, Chat, Message
 
 
 def init_llm(name: str) -> LLM:

@@ -7,11 +7,10 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
+from multiretriever.core.elements import element_type
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.registry import element_type
 from multiretriever.core.retriever import MultiRetriever
-from multiretriever.llama_index.base import IndexRetriever
-from multiretriever.llama_index.nodes import to_node
+from multiretriever.llama_index.retrievers import IndexRetriever, to_node
 
 
 class GroundingRetriever(IndexRetriever):

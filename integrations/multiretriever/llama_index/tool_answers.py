@@ -14,8 +14,8 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import BaseTool
 
 from multiretriever.core.errors import AnswerError, LLMError
-from multiretriever.core.generation.dialogue import MAX_ANSWER
 from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
+from multiretriever.grounding.dialogue import MAX_ANSWER
 
 
 def ask_with_tools(llm: LLM, tools: Sequence[BaseTool], messages: Sequence[ChatMessage]) -> ChatResponse:

@@ -11,15 +11,14 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, Qu
 from llama_index.core.tools import BaseTool, RetrieverTool, ToolMetadata, ToolOutput
 
 from multiretriever.core.catalog import Catalog
+from multiretriever.core.elements import element_type
 from multiretriever.core.encoders import Encoder
 from multiretriever.core.errors import CatalogError, ParameterError, Problem
 from multiretriever.core.index import Index
 from multiretriever.core.query import Mode, check_k, check_mode
-from multiretriever.core.registry import element_type
 from multiretriever.core.retriever import DEFAULT_MODE, MultiRetriever
 from multiretriever.core.sources import ToolSource
-from multiretriever.llama_index.base import IndexRetriever
-from multiretriever.llama_index.retrievers import ElementRetriever, StepRetriever
+from multiretriever.llama_index.retrievers import ElementRetriever, IndexRetriever, StepRetriever
 
 
 def retriever_tool(retriever: IndexRetriever, name: str | None = None, description: str | None = None) -> RetrieverTool:

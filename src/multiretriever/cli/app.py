@@ -9,23 +9,17 @@ from typing import Annotated
 import typer
 
 from multiretriever.cli import options
-from multiretriever.cli.candidates import score_lists
-from multiretriever.cli.check import check
 from multiretriever.cli.command import Command, epilog
+from multiretriever.cli.data_commands import check, pairs
 from multiretriever.cli.demo import demo
-from multiretriever.cli.evaluate import evaluate
+from multiretriever.cli.distill_commands import score_lists, train_teacher
+from multiretriever.cli.evaluate_command import evaluate
 from multiretriever.cli.evaluate_generation import evaluate_generation
-from multiretriever.cli.fuse import fuse
-from multiretriever.cli.ground import ground
-from multiretriever.cli.index import index
+from multiretriever.cli.index_commands import index, status, verify
 from multiretriever.cli.output import write
-from multiretriever.cli.pairs import pairs
-from multiretriever.cli.search import search
-from multiretriever.cli.status import status
-from multiretriever.cli.teacher import train_teacher
-from multiretriever.cli.train import train
-from multiretriever.cli.verify import verify
-from multiretriever.cli.write_queries import write_queries
+from multiretriever.cli.query_commands import write_queries
+from multiretriever.cli.search_commands import ground, search
+from multiretriever.cli.train_commands import fuse, train
 
 PROGRAM = "multiretriever"
 

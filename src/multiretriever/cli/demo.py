@@ -9,12 +9,12 @@ import typer
 
 from multiretriever.cli import options
 from multiretriever.cli.output import clean, note, show_json, write
-from multiretriever.cli.search import show_hits
+from multiretriever.cli.search_commands import show_hits
 
 if TYPE_CHECKING:
     from multiretriever.core import Catalog, MultiRetriever
     from multiretriever.core.generation import WrittenFlow
-    from multiretriever.core.grounding import FlowCheck
+    from multiretriever.grounding import FlowCheck
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
 DEFAULT_LOCATION = ".multiretriever/demo"
@@ -42,7 +42,7 @@ def demo(
     told. Exits with 1 if a name in the flow does not exist.
     """
     from multiretriever.core import Catalog, Grounding, Index, MultiRetriever
-    from multiretriever.core.bundled import IT_SERVICE
+    from multiretriever.core.catalog import IT_SERVICE
 
     catalog = Catalog.from_path(IT_SERVICE)
     with Index.open(location, create=True) as index:

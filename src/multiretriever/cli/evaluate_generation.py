@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from multiretriever.cli import options
-from multiretriever.cli.evaluate import Encoders, Folders, Modes, Progress, Seed, Split, check_output, encoders_of
+from multiretriever.cli.evaluate_command import Encoders, Folders, Modes, Progress, Seed, Split, check_output, encoders_of
 from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
-    from multiretriever.core.evaluation import GenerationReport
     from multiretriever.core.generation import Chat
+    from multiretriever.evaluation import GenerationReport
 
 Sample = Annotated[
     int | None, typer.Option("--sample", metavar="N", min=1, help="At most so many flows of each dataset, at random.")
@@ -59,9 +59,10 @@ def evaluate_generation(
     Shares of made-up steps, tables and fields, trigger match, bag of steps, order of steps, fields given the table. Flows are
     drafted by rules over what BM25 and encoders retrieve; with --llm a chat model writes them too.
     """
+    from multiretriever import evaluation
     from multiretriever.cli.plugins import load_plugins
-    from multiretriever.core import evaluation
     from multiretriever.core.query import MODES
+    from multiretriever.datasets import open_dataset
 
     load_plugins(plugin)
     check_output(output)
@@ -70,7 +71,7 @@ def evaluate_generation(
     if llm is not None or transcript is not None:
         generators += evaluation.chat_generators(_chat(llm, transcript, output), rules, name=llm or "replayed model")
     report = evaluation.evaluate_generation(
-        [evaluation.open_dataset(folder) for folder in folders],
+        [open_dataset(folder) for folder in folders],
         generators,
         split=split,
         sample=sample,
@@ -115,7 +116,7 @@ def _save(report: GenerationReport, folder: Path) -> None:
 
 def _show(report: GenerationReport) -> None:
     """Shows measures down and generators across, which fits a terminal."""
-    from multiretriever.core.evaluation.generation import LABELS, cell_text
+    from multiretriever.evaluation.generation import LABELS, cell_text
 
     rows = [[label, *(cell_text(figures[measure]) for figures in report.figures.values())] for measure, label in LABELS.items()]
     show_table(["measure", *report.figures], rows, flexible=(0,))

@@ -1,7 +1,21 @@
 """Elements, catalogs, encoders, the index and the retriever; free of any framework and of torch."""
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import CatalogItem, Element, Field, Step, StepInput, Table, Workflow
+from multiretriever.core.elements import (
+    CatalogItem,
+    Element,
+    ElementType,
+    Field,
+    Step,
+    StepInput,
+    Table,
+    Workflow,
+    element_type,
+    element_types,
+    natural_text,
+    register_element_type,
+    unregister_element_type,
+)
 from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
 from multiretriever.core.errors import (
     AnswerError,
@@ -32,21 +46,11 @@ from multiretriever.core.errors import (
     StoreError,
 )
 from multiretriever.core.flows import Flow, FlowStep, Trigger, parse_flows, read_flows, write_flows
-from multiretriever.core.hits import Grounding, Hit
-from multiretriever.core.index import Index
+from multiretriever.core.index import Index, SyncReport
 from multiretriever.core.instructions import InstructionSet, Template
 from multiretriever.core.playbooks import Activity, Playbook, Stage, parse_playbooks, read_playbooks, write_playbooks
 from multiretriever.core.query import Mode, QueryContext
-from multiretriever.core.registry import (
-    ElementType,
-    element_type,
-    element_types,
-    natural_text,
-    register_element_type,
-    unregister_element_type,
-)
-from multiretriever.core.retriever import MultiRetriever
-from multiretriever.core.sync import SyncReport
+from multiretriever.core.retriever import Grounding, Hit, MultiRetriever
 
 __all__ = [
     "Activity",

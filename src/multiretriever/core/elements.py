@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import ConfigDict, StringConstraints
 
+from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.flows import Flow
-from multiretriever.core.scalars import AS_TEXT, Text, resolve_scalars
+from multiretriever.core.instructions import Template
+from multiretriever.core.names import split_words
+from multiretriever.core.query import MAX_INTEGER
+from multiretriever.core.yaml_io import AS_TEXT, Text, resolve_scalars
 
 Scalar = str | int | float | bool
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AS_TEXT]
-# Chroma turns larger integers into floats without a word.
-MAX_INTEGER = 2**63 - 1
 # Chroma keeps the text under this name and refuses it, as it does empty names and those that start with # or $.
 _CHROMA_KEY = "chroma:document"
 
@@ -167,3 +171,153 @@ class Workflow(Element):
 
     element_type: Literal["workflow"] = "workflow"
     flow: Flow | None = None
+
+
+# The registry of element types: everything the package must know of a type, in one place.
+#
+# A type registered here works in catalogs, the index, the retrievers of both frameworks, the command line and evaluation.
+
+_FIELDS_SHOWN = 10
+# Chroma's collection names take these characters, and the names become keys of files and options of commands.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def natural_text(element: Element, *more: str) -> str:
+    """Returns the lines that are embedded for an element: natural words first.
+
+    The label, the name's words where they differ from it, ``more``, the scope's words, the description.
+    """
+    label, words = element.label, split_words(element.name)
+    if label and words.casefold() == label.casefold():
+        words = ""
+    lines = [label, words, *more, split_words(element.scope), element.description]
+    return "\n".join(line for line in lines if line)
+
+
+def _field_text(element: Any) -> str:
+    return natural_text(element, split_words(element.table))
+
+
+def _table_text(element: Any) -> str:
+    # On development sets the first ten say what a table is about as well as all of them do, and leave room in the window.
+    fields = ", ".join(split_words(name) for name in element.fields[:_FIELDS_SHOWN])
+    return f"{natural_text(element)}\n{fields}" if fields else natural_text(element)
+
+
+def _workflow_text(element: Any) -> str:
+    if element.flow is None:
+        return natural_text(element)
+    annotations = [step.annotation for step in element.flow.steps]
+    return natural_text(element, element.flow.requirement, "; ".join(filter(None, annotations)))
+
+
+@dataclass(frozen=True)
+class ElementType:
+    """What the package knows of an element type.
+
+    Attributes:
+        name: Name in code and files: small letters, digits, underscores.
+        model: Class of its elements; its ``element_type`` defaults to the name.
+        plural: Key of its list in catalog files.
+        text: Turns an element into the text that is embedded, natural words first.
+        default_k: How many hits a retriever returns when it is not told.
+        filters: Attributes of the model, beside ``scope``, that a filter may name. Single values of ``metadata`` always can.
+        instructions: Query templates of its own; without any, the general ones are used.
+        text_version: To be changed with the rule ``text``, so that an index is built anew beside the old one.
+    """
+
+    name: str
+    model: type[Element]
+    plural: str
+    text: Callable[[Any], str] = natural_text
+    default_k: int = 5
+    filters: tuple[str, ...] = ()
+    instructions: tuple[Template, ...] = ()
+    text_version: str = "1"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.plural):
+            raise ElementTypeError(
+                f"element type {self.name!r} (plural {self.plural!r}): use small letters, digits and underscores, a letter first"
+            )
+        if not isinstance(self.model, type) or not issubclass(self.model, Element):
+            raise ElementTypeError(f"element type {self.name!r}: its model must be a subclass of Element (got {self.model!r})")
+        if self.model.model_fields["element_type"].default != self.name:
+            raise ElementTypeError(
+                f'{self.model.__name__} must have the attribute element_type: Literal["{self.name}"] = "{self.name}"'
+            )
+        unknown = [name for name in self.filters if name not in self.model.model_fields]
+        if unknown:
+            raise ElementTypeError(f"element type {self.name!r}: filters {unknown} are not attributes of {self.model.__name__}")
+        if isinstance(self.default_k, bool) or not isinstance(self.default_k, int) or self.default_k < 1:
+            raise ElementTypeError(f"element type {self.name!r}: default_k is a whole number from 1 (got {self.default_k!r})")
+        # One of another type, or of "*", would change the queries of other types and not be chosen for this one.
+        foreign = [template.id for template in self.instructions if template.element_type != self.name]
+        if foreign:
+            raise ElementTypeError(f"element type {self.name!r}: templates {foreign} need element_type={self.name!r}")
+
+    @property
+    def filter_names(self) -> tuple[str, ...]:
+        """Attributes that every index of this type can filter on."""
+        return ("scope", *self.filters)
+
+
+BUILT_IN = (
+    ElementType("step", Step, "steps", default_k=15, filters=("kind",)),
+    ElementType("table", Table, "tables", text=_table_text, filters=("extends",)),
+    ElementType("field", Field, "fields", text=_field_text, filters=("table", "data_type", "reference")),
+    ElementType("catalog_item", CatalogItem, "catalog_items"),
+    ElementType("workflow", Workflow, "workflows", text=_workflow_text),
+)
+_registry: dict[str, ElementType] = {kind.name: kind for kind in BUILT_IN}
+
+
+def register_element_type(kind: ElementType, *, replace: bool = False) -> ElementType:
+    """Makes a type known to the whole package.
+
+    Args:
+        kind: The type.
+        replace: Whether it may take the place of a type of the same name.
+
+    Raises:
+        ElementTypeError: Its name or plural is taken.
+    """
+    for other in _registry.values():
+        if other == kind or (replace and other.name == kind.name):
+            continue
+        if {kind.name, kind.plural} & {other.name, other.plural}:
+            raise ElementTypeError(
+                f"element type {kind.name!r} (plural {kind.plural!r}) collides with {other.name!r} (plural {other.plural!r}); "
+                "choose other names, or replace=True to take its place"
+            )
+    _registry[kind.name] = kind
+    return kind
+
+
+def unregister_element_type(name: str) -> None:
+    """Forgets a type that was registered; a built-in type gets its own definition back."""
+    built_in = next((kind for kind in BUILT_IN if kind.name == name), None)
+    if built_in is not None:
+        _registry[name] = built_in
+    else:
+        _registry.pop(name, None)
+
+
+def element_type(name: str) -> ElementType:
+    """Returns the type of a name, or of its plural.
+
+    Raises:
+        ElementTypeError: There is none; the message lists those that there are.
+    """
+    if isinstance(name, str):
+        for kind in _registry.values():
+            if name in (kind.name, kind.plural):
+                return kind
+    raise ElementTypeError(
+        f"unknown element type {name!r}; known are {', '.join(_registry)} (others are added by register_element_type)"
+    )
+
+
+def element_types() -> Iterator[ElementType]:
+    """Iterates over all types, built-in ones first."""
+    return iter(tuple(_registry.values()))

@@ -16,10 +16,8 @@ import pydantic
 from pydantic import ConfigDict
 
 from multiretriever.core.errors import FlowError, Problem
-from multiretriever.core.problems import problems_of
-from multiretriever.core.scalars import Text, resolve_scalars
-from multiretriever.core.textfile import read_text
-from multiretriever.core.yaml_io import Document, dump_yaml, parse_yaml
+from multiretriever.core.records import problems_of
+from multiretriever.core.yaml_io import Document, Text, dump_yaml, parse_yaml, read_text, resolve_scalars
 
 MAX_STEPS = 10_000
 # Dates are what other YAML readers make of text that looks like one; they are written as that text.

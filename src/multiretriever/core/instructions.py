@@ -16,11 +16,9 @@ import pydantic
 from pydantic import ConfigDict
 
 from multiretriever.core.errors import InstructionError, Problem
-from multiretriever.core.problems import problems_of
 from multiretriever.core.query import QueryContext
-from multiretriever.core.scalars import Text
-from multiretriever.core.textfile import decode_text, read_text
-from multiretriever.core.yaml_io import dump_yaml, parse_yaml
+from multiretriever.core.records import problems_of
+from multiretriever.core.yaml_io import Text, decode_text, dump_yaml, parse_yaml, read_text
 
 ANY_TYPE = "*"
 LEAST_TOKENS = 8

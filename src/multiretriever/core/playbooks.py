@@ -13,10 +13,8 @@ import pydantic
 from pydantic import ConfigDict, StringConstraints
 
 from multiretriever.core.errors import PlaybookError, Problem
-from multiretriever.core.problems import problems_of
-from multiretriever.core.scalars import AS_TEXT, Text
-from multiretriever.core.textfile import read_text
-from multiretriever.core.yaml_io import Document, dump_yaml, parse_yaml
+from multiretriever.core.records import problems_of
+from multiretriever.core.yaml_io import AS_TEXT, Document, Text, dump_yaml, parse_yaml, read_text
 
 ActivityKind = Literal["flow", "form"]
 ELEMENT_TYPES: dict[ActivityKind, str] = {"flow": "workflow", "form": "catalog_item"}

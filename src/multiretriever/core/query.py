@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import pydantic
 from pydantic import ConfigDict
 
-from multiretriever.core.errors import ParameterError, QueryError
+from multiretriever.core.errors import FilterError, ParameterError, QueryError
 from multiretriever.core.flows import Flow
 from multiretriever.core.names import split_words
 
@@ -148,3 +150,49 @@ def check_mode(mode: Any) -> Mode:
     if mode not in MODES:
         raise ParameterError(f"mode is one of {', '.join(MODES)} (got {mode!r})")
     return cast(Mode, mode)
+
+
+# Filters: equality on scope, table and whatever else the catalog declares.
+
+Where = Mapping[str, str | int | float | bool]
+
+
+def check_where(where: Any, names: Sequence[str], element_type: str) -> dict[str, str | int | float | bool]:
+    """Checks a filter.
+
+    Args:
+        where: Values by name; an element must have all of them. None or empty for no filter.
+        names: Names that the index can filter on.
+        element_type: For messages.
+
+    Raises:
+        FilterError: A name is unknown, or a value is no string, number or boolean (Chroma's operators are not taken).
+    """
+    if where is None:
+        return {}
+    if not isinstance(where, Mapping):
+        raise FilterError(
+            f"a filter maps names to values, such as {{'scope': 'core'}} (got {type(where).__name__}: {where!r:.60})"
+        )
+    for name, value in where.items():
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"; was {near[0]!r} meant?" if near else ""
+            raise FilterError(
+                f"elements of type {element_type!r} cannot be filtered on {name!r}{hint} (known: {', '.join(names)})"
+            )
+        if not _comparable(value):
+            raise FilterError(f"the filter on {name!r} needs one string, finite number of 64 bits or boolean (got {value!r})")
+    return dict(where)
+
+
+def _comparable(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # Chroma refuses lone surrogates
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and abs(value) <= MAX_INTEGER
+
+
+# Chroma turns larger integers into floats without a word.
+MAX_INTEGER = 2**63 - 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from multiretriever.core.encoders import Vectors
 from multiretriever.core.index import Index
-from multiretriever.core.lexical import LexicalIndex, top
+from multiretriever.core.index.lexical import LexicalIndex, top
 from multiretriever.core.query import Mode
 
 # Share of the cosine in the fused score; BM25 has the rest. Chosen on development sets (docs/benchmarks.md).

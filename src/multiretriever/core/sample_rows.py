@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 
 from multiretriever.core.elements import Field
-from multiretriever.core.relational import Column, Relation
+from multiretriever.grounding.sql_schema import Column, Relation
 
 Value = str | int | float | None
 _FIRST = ("Amara", "Bruno", "Chloe", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Keiko", "Luca")

@@ -14,8 +14,9 @@ from typing_extensions import Self
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import MultiRetrieverError, ParameterError
-from multiretriever.core.relational import Relation, RelationalSchema
 from multiretriever.core.sample_rows import SampleRows, affinity
+from multiretriever.grounding.sql_check import FUNCTIONS
+from multiretriever.grounding.sql_schema import Relation, RelationalSchema
 
 MAX_ROWS = 100
 MAX_SECONDS = 2.0
@@ -23,13 +24,6 @@ ROWS_PER_TABLE = 30
 SEED = 7
 _REFUSALS = ("not authorized", "denied", "prohibited", "one statement at a time", "readonly")
 _STEPS = 2_000  # of SQLite's machine between two looks at the clock
-FUNCTIONS = frozenset(
-    "abs avg ceil ceiling coalesce count cume_dist current_date current_time current_timestamp date datetime dense_rank exp "
-    "first_value floor glob group_concat ifnull iif instr json_array_length json_extract -> ->> julianday lag last_value lead "
-    "length like ln log lower ltrim max min mod nth_value ntile nullif percent_rank pow power quote rank round row_number rtrim "
-    "sign sqrt strftime string_agg substr substring sum time total trim trunc typeof unicode unixepoch upper".split()
-)
-"""Functions that a query may call: those that only compute, with results no larger than what they are given."""
 # SQLite's own bounds; Python hands them through from 3.11 on.
 _LIMITS = {"SQLITE_LIMIT_LENGTH": 1_000_000, "SQLITE_LIMIT_LIKE_PATTERN_LENGTH": 200, "SQLITE_LIMIT_ATTACHED": 0}
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[impor
 
 from multiretriever.core.elements import Step, StepInput
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.sources.openapi_arguments import TYPES
+from multiretriever.core.sources.openapi import TYPES
 
 # What OpenAI and others take as the name of a function.
 MAX_NAME = 64

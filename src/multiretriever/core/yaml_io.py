@@ -6,18 +6,78 @@ Refused: duplicate keys (the last would win in silence), aliases (a few lines ca
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BeforeValidator
 from yaml.reader import ReaderError
 
 from multiretriever.core.errors import Problem
-from multiretriever.core.scalars import PlainScalar
+
+# Scalars of YAML that keep the text they were written as.
+#
+# YAML turns ``no`` into false, ``1.10`` into 1.1 and ``12:30:45`` into 45045. Which of the two was meant, text or value, is
+# known only where it is used: a name is text, a flag is a value. So the loader keeps the text, and models resolve it.
+
+
+class PlainScalar(str):
+    """The text of an unquoted YAML scalar."""
+
+    __slots__ = ()
+
+
+# Longer ones cannot come back from a number unchanged (and Python refuses to parse thousands of digits).
+_MAX_DIGITS = 24
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "false": False, "False": False,
+                                  "FALSE": False, "null": None, "Null": None, "NULL": None, "~": None, "": None}  # fmt: skip
+
+
+def resolve_scalar(text: PlainScalar) -> str | int | float | bool | None:
+    """Resolves a scalar by YAML 1.2's core schema, except that a number keeps its text where its value would lose it.
+
+    ``no`` and ``12:30`` stay text; ``1.5`` is a number; ``1.10`` and ``007`` stay text, since 1.1 and 7 are other texts.
+    """
+    raw = str(text)
+    if raw in _WORDS:
+        return _WORDS[raw]
+    if len(raw) <= _MAX_DIGITS and _INTEGER.fullmatch(raw) and str(int(raw)) == raw:
+        return int(raw)
+    # PyYAML writes 1e+20 as 1.0e+20, since YAML 1.1 knows no exponent without a point.
+    if len(raw) <= _MAX_DIGITS and _FLOAT.fullmatch(raw) and repr(float(raw)) in (raw, raw.replace(".0e", "e")):
+        return float(raw)
+    return raw
+
+
+def resolve_scalars(value: Any) -> Any:
+    """Resolves every plain scalar inside nested lists and mappings."""
+    if isinstance(value, PlainScalar):
+        return resolve_scalar(value)
+    if isinstance(value, dict):
+        return {str(key): resolve_scalars(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve_scalars(item) for item in value]
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, PlainScalar) else value
+
+
+AS_TEXT = BeforeValidator(_as_text)
+"""What makes a string of an unquoted YAML scalar; constraints of the string stand before it, or they would see it unstripped."""
+
+Text = Annotated[str, AS_TEXT]
+"""A string for which an unquoted YAML scalar stands as it was written."""
 
 MAX_DEPTH = 40
-Path = tuple[str | int, ...]
+ValuePath = tuple[str | int, ...]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAG = "tag:yaml.org,2002:"
 _CONTAINER_TAGS = {None, "!", _CORE_TAG + "map", _CORE_TAG + "seq"}
@@ -35,9 +95,9 @@ class Document:
     """
 
     value: Any
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[ValuePath, int] = field(default_factory=dict)
 
-    def line(self, path: Path) -> int | None:
+    def line(self, path: ValuePath) -> int | None:
         """Returns the line of a path, or of the nearest path around it."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.lines:
@@ -91,12 +151,12 @@ def _line(event: Any) -> int:
 class _Builder:
     def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._lines: dict[Path, int] = {}
+        self._lines: dict[ValuePath, int] = {}
 
     def build(self) -> Document:
         return Document(self._value(self._loader.get_event(), ()), self._lines)
 
-    def _value(self, event: Any, path: Path) -> Any:
+    def _value(self, event: Any, path: ValuePath) -> Any:
         self._lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
             raise _RefusedError("aliases (*name) are not read; write the value out", event)
@@ -114,7 +174,7 @@ class _Builder:
         while not isinstance(event := self._loader.get_event(), end):
             yield event
 
-    def _items(self, path: Path) -> Iterator[tuple[str, Any]]:
+    def _items(self, path: ValuePath) -> Iterator[tuple[str, Any]]:
         keys: set[str] = set()
         for event in self._until(yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
@@ -167,3 +227,57 @@ _Dumper.add_multi_representer(tuple, yaml.SafeDumper.represent_list)
 def dump_yaml(value: Any) -> str:
     """Writes mappings, lists and scalars as YAML; keys keep their order, lines are not wrapped."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31))
+
+
+# Reading text files that somebody else made.
+
+MAX_BYTES = 256 * 1024 * 1024
+_WIDE_BOMS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def decode_text(data: bytes, source: str) -> str | Problem:
+    """Decodes UTF-8 with or without a byte order mark, or returns the problem that stands against it."""
+    for bom, encoding in _WIDE_BOMS.items():
+        if data.startswith(bom):
+            return Problem(f"the file is {encoding}; save it as UTF-8", source)
+    if b"\0" in data:
+        return Problem("the file is binary (it holds NUL bytes), or UTF-16 without a byte order mark; UTF-8 text is due", source)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Problem(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", source, line)
+
+
+def read_text(path: Path) -> str | Problem:
+    """Reads a UTF-8 file of at most ``MAX_BYTES``, or returns the problem that stands against it."""
+    source = str(path)
+    try:
+        with path.open("rb") as file:
+            # Never more than the limit, whatever size is told: pipes and devices tell none.
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Problem("there is no such file", source)
+    except (OSError, ValueError) as error:
+        return Problem(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", source)
+    if len(data) > MAX_BYTES:
+        return Problem(f"the file has more than {MAX_BYTES:,} bytes, the most that is read: split it", source)
+    return decode_text(data, source)
+
+
+def is_null(value: Any) -> bool:
+    """Tells whether a raw value stands for nothing: None, or an unquoted ``null``, ``~`` or blank of YAML."""
+    return value is None or (isinstance(value, PlainScalar) and resolve_scalar(value) is None)
+
+
+def name_of(value: Any) -> str:
+    """Says in words what a raw value is."""
+    if is_null(value):
+        return "nothing"
+    words = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    return words.get(type(value)) or f"{str(value)[:40]!r}"

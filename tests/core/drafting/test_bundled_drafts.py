@@ -3,7 +3,7 @@
 import pytest
 
 from multiretriever.core import Catalog, Index, MultiRetriever
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.drafting import draft_flow
 
 

@@ -8,11 +8,11 @@ from encoders import WordEncoder
 from models import EndlessChatModel, EndlessLLM, ToolCallingChatModel, langchain_model, llama_index_model
 from multiretriever import langchain, llama_index
 from multiretriever.core import Catalog, Field, Index, LLMError, MultiRetriever, ParameterError, QueryError, Table
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.code import CodeWriting, awrite_code, field_queries, retrieve_tables, write_code
-from multiretriever.core.grounding.python_check import check_python
-from multiretriever.core.grounding.sql_check import check_sql
-from multiretriever.core.relational import RelationalSchema
+from multiretriever.grounding.python_check import check_python
+from multiretriever.grounding.sql_check import check_sql
+from multiretriever.grounding.sql_schema import RelationalSchema
 
 REQUEST = "Which open incidents have no assignee? Show number and short description"
 SQL = "SELECT number, short_description FROM incident WHERE active = 1 AND assigned_to IS NULL"

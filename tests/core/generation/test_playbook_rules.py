@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from multiretriever.core import Catalog, Index, MultiRetriever, QueryError
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.playbook_rules import PlaybookRules
-from multiretriever.core.grounding.playbook_measures import score_playbook
 from multiretriever.core.playbooks import Playbook, read_playbooks
+from multiretriever.grounding.playbook_check import score_playbook
 
 MEASURED = Path(__file__).parents[3] / "examples" / "playbook_generation" / "measured.yaml"
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from encoders import WordEncoder
 from multiretriever.core import Catalog, Field, Index, MultiRetriever, ParameterError, QueryError, Table
-from multiretriever.core.bundled import IT_SERVICE
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.generation.code import draft_code
 from multiretriever.core.generation.sql_rules import plan_query
-from multiretriever.core.relational import RelationalSchema
 from multiretriever.core.sqlite_sample import SampleDatabase
+from multiretriever.grounding.sql_schema import RelationalSchema
 
 CATALOG = Catalog.from_path(IT_SERVICE)
 SCHEMA = RelationalSchema(CATALOG)

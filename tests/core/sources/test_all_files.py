@@ -7,15 +7,7 @@ import yaml
 
 from multiretriever.core import yaml_io
 from multiretriever.core.errors import Problem
-from multiretriever.core.sources import (
-    CsvSource,
-    FlowSource,
-    JsonSource,
-    OpenApiSource,
-    ToolSource,
-    YamlSource,
-    source_of,
-)
+from multiretriever.core.sources import CsvSource, FlowSource, JsonSource, OpenApiSource, ToolSource, YamlSource, source_of
 
 SOURCES = [
     (YamlSource, "catalog.yaml"),

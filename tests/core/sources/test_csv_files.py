@@ -1,7 +1,6 @@
 import pytest
 
-from multiretriever.core.elements import Element
-from multiretriever.core.registry import ElementType, register_element_type, unregister_element_type
+from multiretriever.core.elements import Element, ElementType, register_element_type, unregister_element_type
 from multiretriever.core.sources import CsvSource
 
 

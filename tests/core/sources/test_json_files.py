@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiretriever.core.sources import JsonSource
-from multiretriever.core.sources.json_text import parse_json
+from multiretriever.core.sources.files import parse_json
 
 
 def test_one_element_a_line_with_its_type(write, load):

@@ -4,7 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from multiretriever.core import Catalog, CatalogError
-from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from multiretriever.core.sources.openapi import openapi_arguments
 
 DOCUMENT = """
 openapi: 3.0.3

@@ -5,7 +5,7 @@ import pytest
 
 from multiretriever.core.errors import MissingDependencyError, ParameterError
 from multiretriever.core.sources import SqlSource
-from multiretriever.core.sources.sql_urls import masked, without_secrets
+from multiretriever.core.sources.sql import masked, without_secrets
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 

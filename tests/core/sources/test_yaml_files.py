@@ -1,8 +1,7 @@
 import pytest
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import Element
-from multiretriever.core.registry import ElementType, register_element_type, unregister_element_type
+from multiretriever.core.elements import Element, ElementType, register_element_type, unregister_element_type
 from multiretriever.core.sources import YamlSource
 
 CATALOG = """\

@@ -3,9 +3,10 @@
 import pytest
 
 from multiretriever.core import InstructionSet
-from multiretriever.core.datasets import Dataset
-from multiretriever.training.distill import CandidateList, TeacherSettings, train_teacher
-from multiretriever.training.pairs import PairBuilder, PairSettings
+from multiretriever.datasets import Dataset
+from multiretriever.training.distill import CandidateList, train_teacher
+from multiretriever.training.pairs import PairBuilder
+from multiretriever.training.recipe import PairSettings, TeacherSettings
 from small_dataset import write_dataset
 from tiny_base import write_tiny_base
 

@@ -3,12 +3,14 @@ import pytest
 from encoders import WordEncoder
 from multiretriever.core import InstructionSet, ParameterError, Step
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.datasets import Dataset, Example
 from multiretriever.core.errors import DatasetError
+from multiretriever.core.example import Example
 from multiretriever.core.prompts import make_prompt
-from multiretriever.training.distill import Corpora, DistillSettings, ListBuilder, draw_pairs, fuse, read_lists, write_lists
-from multiretriever.training.distill.prompts import plain_query, split_prompt
-from multiretriever.training.pairs import PairBuilder, PairSettings
+from multiretriever.datasets import Dataset
+from multiretriever.training.distill import Corpora, ListBuilder, draw_pairs, fuse, read_lists, write_lists
+from multiretriever.training.distill.lists import plain_query, split_prompt
+from multiretriever.training.pairs import PairBuilder
+from multiretriever.training.recipe import DistillSettings, PairSettings
 
 SHORT = DistillSettings(list_length=4)
 

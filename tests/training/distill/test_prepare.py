@@ -6,8 +6,9 @@ import pytest
 from encoders import WordEncoder
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError
-from multiretriever.training.distill import Corpora, DistillSettings, FileTeacher, prepare, prepare_lists, read_lists, to_rows
+from multiretriever.training.distill import Corpora, FileTeacher, prepare, prepare_lists, read_lists, to_rows
 from multiretriever.training.pairs import write_pairs
+from multiretriever.training.recipe import DistillSettings
 
 ALL = {"retriever_top": None, "teacher_top": None, "score_percentile": 0, "balance": False}
 SETTINGS = DistillSettings(list_length=3, **ALL)
@@ -153,7 +154,7 @@ def test_sources_that_are_none(small, tmp_path):
 def test_a_student_learns_from_the_rows(small, tmp_path):
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
-    from multiretriever.training.checkpoint import find_base
+    from multiretriever.training.export.restore import find_base
 
     settings = SETTINGS.model_copy(update={"kinds": ("step.requirement",), "descriptions": ()})
     rows = prepare(small, settings, [WordEncoder()], WordTeacher(), tmp_path / "work")

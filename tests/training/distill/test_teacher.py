@@ -7,12 +7,12 @@ import pytest
 
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError
-from multiretriever.training.checkpoint import find_base
 from multiretriever.training.distill import CrossEncoderTeacher, EnsembleTeacher, FileTeacher, Teacher, load_teacher
 from multiretriever.training.distill import cross_encoder as module
 from multiretriever.training.distill.cross_encoder import QueryReader
-from multiretriever.training.distill.prompts import split_prompt
-from multiretriever.training.distill.scoring import ScoreLog
+from multiretriever.training.distill.lists import split_prompt
+from multiretriever.training.distill.scores import ScoreLog
+from multiretriever.training.export.restore import find_base
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from multiretriever.core import ParameterError
-from multiretriever.core.bundled import DEFAULT_MODEL
+from multiretriever.core.encoders.loading import DEFAULT_MODEL
 from multiretriever.core.errors import DatasetError, EncoderNotFoundError
-from multiretriever.training.distill import CrossEncoderTeacher, TeacherSettings, train_teacher
+from multiretriever.training.distill import CrossEncoderTeacher, train_teacher
 from multiretriever.training.distill import train_teacher as package_function
 from multiretriever.training.pairs import Pair
+from multiretriever.training.recipe import TeacherSettings
 from tiny_base import write_tiny_base
 
 QUICK = {"steps": 4, "batch_size": 4, "max_tokens": 24, "save_every": 2}

@@ -1,6 +1,6 @@
 import pytest
 
-from multiretriever.core.datasets import Dataset
+from multiretriever.datasets import Dataset
 from small_dataset import write_dataset
 
 

@@ -5,9 +5,11 @@ import pytest
 
 from encoders import WordEncoder
 from multiretriever.core import Flow, InstructionSet, ParameterError, default_encoder
-from multiretriever.core.datasets import FLOW_KINDS, Dataset, Example
 from multiretriever.core.errors import DatasetError
-from multiretriever.training.pairs import Band, PairBuilder, PairSettings
+from multiretriever.core.example import Example
+from multiretriever.datasets import FLOW_KINDS, Dataset
+from multiretriever.training.pairs import PairBuilder
+from multiretriever.training.recipe import Band, PairSettings
 from small_dataset import CHASE, write_dataset
 
 

@@ -5,10 +5,11 @@ import pytest
 
 from encoders import FixedEncoder
 from multiretriever.core import Catalog, CatalogItem, Field, ParameterError, Step, Table
-from multiretriever.core.datasets import Example
-from multiretriever.training.pairs import Band, Miner, NegativeSampler
-from multiretriever.training.pairs.known import KnownAnswers
-from multiretriever.training.pairs.mining import in_band
+from multiretriever.core.example import Example
+from multiretriever.training.pairs import Miner, NegativeSampler
+from multiretriever.training.pairs.negatives import in_band
+from multiretriever.training.pairs.pair import KnownAnswers
+from multiretriever.training.recipe import Band
 
 
 def example(relevant, *, element_type="step", query="q", context=None, nearby=()):

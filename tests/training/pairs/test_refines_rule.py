@@ -3,13 +3,13 @@
 import numpy as np
 
 from multiretriever.core import default_encoder
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.datasets import Dataset
-from multiretriever.core.encoders import fit_prompt
-from multiretriever.core.prompts import make_prompt
-from multiretriever.training.pairs import Band, Miner
-from multiretriever.training.pairs.mining import in_band
-from multiretriever.training.pairs.texts import element_text
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.prompts import fit_prompt, make_prompt
+from multiretriever.datasets import Dataset
+from multiretriever.training.pairs import Miner
+from multiretriever.training.pairs.negatives import in_band
+from multiretriever.training.pairs.pair import element_text
+from multiretriever.training.recipe import Band
 
 
 def test_all_of_the_band_outside_the_five_nearest_and_nothing_else():

@@ -9,9 +9,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from multiretriever.core import CatalogItem, LLMError, ParameterError
-from multiretriever.core.datasets import Example
+from multiretriever.core.example import Example
 from multiretriever.training.queries import Document, Journal, LlmQueryWriter, Prompts, WriterSettings, examples_of
-from multiretriever.training.queries.answers import read_answer
+from multiretriever.training.queries.query_prompts import read_answer
 
 REFINE = WriterSettings(kinds=("refine",))
 

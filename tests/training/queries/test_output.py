@@ -5,11 +5,12 @@ import json
 import pytest
 
 from multiretriever.core import ParameterError
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.datasets import Dataset, Example, check_dataset
-from multiretriever.core.evaluation import BeirDataset, open_dataset
-from multiretriever.training.pairs import PairBuilder, PairSettings
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.example import Example
+from multiretriever.datasets import BeirDataset, Dataset, check_dataset, open_dataset
+from multiretriever.training.pairs import PairBuilder
 from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
+from multiretriever.training.recipe import PairSettings
 
 
 def written(dataset, **values):

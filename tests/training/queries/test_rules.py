@@ -6,10 +6,11 @@ import re
 import pytest
 
 from multiretriever.core import CatalogItem, Field, ParameterError, Step, Table
-from multiretriever.core.bundled import IT_SERVICE
-from multiretriever.core.datasets import Dataset
-from multiretriever.core.evaluation.leakage import find_leaks
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.datasets import Dataset
+from multiretriever.datasets.checks import find_leaks
 from multiretriever.training.queries import RULE_KINDS, Document, RuleQueryWriter, WriterSettings, documents_of
+from multiretriever.training.queries.documents import fault
 from multiretriever.training.queries.english import (
     bank,
     base_form,
@@ -20,7 +21,6 @@ from multiretriever.training.queries.english import (
     with_article,
     words_of_name,
 )
-from multiretriever.training.queries.sieve import fault
 from multiretriever.training.queries.slots import slots_of
 
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from multiretriever.core import load_encoder
-from multiretriever.core.datasets import Dataset
-from multiretriever.core.encoders import fit_prompt
-from multiretriever.core.prompts import make_prompt
-from multiretriever.training.checkpoint import find_base
-from multiretriever.training.pairs.texts import element_text
+from multiretriever.core.prompts import fit_prompt, make_prompt
+from multiretriever.datasets import Dataset
+from multiretriever.training.export.restore import find_base
+from multiretriever.training.pairs.pair import element_text
 from multiretriever.training.recipe import read_recipe
 from multiretriever.training.tuning import train
 from small_dataset import write_dataset

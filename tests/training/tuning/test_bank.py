@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from multiretriever.training.tuning.bank import Bank, RefreshBank
+from multiretriever.training.tuning.loss import Bank, RefreshBank
 from multiretriever.training.tuning.rows import Answers, Group
 
 

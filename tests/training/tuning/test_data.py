@@ -3,10 +3,10 @@ from collections import Counter
 import pytest
 
 from multiretriever.core import InstructionSet
-from multiretriever.core.datasets import Dataset
 from multiretriever.core.errors import ParameterError, TrainingError
+from multiretriever.datasets import Dataset
 from multiretriever.training.recipe import DataSection
-from multiretriever.training.tuning.data import training_pairs
+from multiretriever.training.tuning.train import training_pairs
 from small_dataset import write_dataset
 
 

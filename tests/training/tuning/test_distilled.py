@@ -5,11 +5,11 @@ import json
 import pytest
 
 from multiretriever.core import load_encoder
-from multiretriever.core.datasets import Dataset
-from multiretriever.training.checkpoint import find_base
-from multiretriever.training.distill import TeacherSettings, read_lists, train_teacher
+from multiretriever.datasets import Dataset
+from multiretriever.training.distill import read_lists, train_teacher
+from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import PairBuilder
-from multiretriever.training.recipe import read_recipe
+from multiretriever.training.recipe import TeacherSettings, read_recipe
 from multiretriever.training.tuning import train
 from small_dataset import write_dataset
 from tiny_base import write_tiny_base

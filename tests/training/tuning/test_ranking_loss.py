@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from multiretriever.training.tuning.bank import Bank
-from multiretriever.training.tuning.ranking_loss import CachedRankingLoss, RankingLoss
+from multiretriever.training.tuning.loss import Bank, CachedRankingLoss, RankingLoss
 from multiretriever.training.tuning.rows import Answers, Group
 
 # Cosines of unit vectors in the plane are those of the angles between them.

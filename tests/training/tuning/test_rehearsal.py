@@ -2,11 +2,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from multiretriever.core import InstructionSet
-from multiretriever.training.checkpoint import find_base
+from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import Pair
-from multiretriever.training.tuning.rehearsal import add_rehearsal, rehearsal_texts
-from multiretriever.training.tuning.rows import make_rows
-from multiretriever.training.tuning.window import TrainingWindow
+from multiretriever.training.tuning.rows import TrainingWindow, add_rehearsal, make_rows, rehearsal_texts
 
 
 def pair(body, template="step.annotation", instruction="Represent this annotation for searching the step that does it:"):

@@ -1,6 +1,6 @@
 from datasets import Dataset
 
-from multiretriever.training.tuning.sampler import LengthBatchSampler
+from multiretriever.training.callbacks import LengthBatchSampler
 
 
 def data(count=200):

@@ -10,7 +10,7 @@ import pytest
 
 from multiretriever.core import load_encoder
 from multiretriever.core.errors import MissingDependencyError, ParameterError, TrainingError
-from multiretriever.training.checkpoint import find_base
+from multiretriever.training.export.restore import find_base
 from multiretriever.training.recipe import read_recipe
 from multiretriever.training.tuning import train
 from small_dataset import write_dataset

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -160,3 +161,23 @@ def pyarrow() -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingDependencyError("Parquet needs pyarrow: pip install 'multiretriever[train]'") from error
     return pyarrow, pyarrow.parquet
+
+
+def replace_folder(finished: Path, output: Path) -> None:
+    """Puts a finished folder in the place of another, which stands beside it as ``.NAME.old`` until then.
+
+    Raises:
+        OSError: A folder cannot be moved; the old one is where it was.
+    """
+    old = output.with_name(f".{output.name}.old")
+    if not output.exists():
+        os.replace(finished, output)
+        return
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(output, old)
+    try:
+        os.replace(finished, output)
+    except OSError:
+        os.replace(old, output)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -13,8 +13,8 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.drafting.drafter import Drafter
 from multiretriever.core.drafting.outline import outline
 from multiretriever.core.flows import Flow, FlowStep, Trigger
-from multiretriever.core.grounding import FlowCheck, check_flow
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.grounding import FlowCheck, check_flow
 
 __all__ = ["MAX_CLAUSES", "Draft", "assemble", "draft_flow", "iter_draft"]
 

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from multiretriever.core.conditions import Condition
 from multiretriever.core.drafting.fields import BOOLEANS, DATES, NUMBERS, Choice, Fields
 from multiretriever.core.drafting.words import NUMBER, SPAN, number, span, stem, stems_of
 from multiretriever.core.elements import Field, Table
+from multiretriever.core.flow_references import Condition
 
 _EMPTY = re.compile(
     r"(?:\b(?:do|does|did|have|has)\s*(?:not|n't)\s+(?:yet\s+)?have|\bwithout|\bw/o|\bwith no|\bhav(?:e|ing) no|\bhas no|"

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from multiretriever.core.conditions import write_conditions
 from multiretriever.core.drafting.fields import Fields
 from multiretriever.core.drafting.filters import conditions_of
 from multiretriever.core.drafting.outline import Clause
 from multiretriever.core.drafting.values import values_of
 from multiretriever.core.drafting.words import WEEKDAYS, number, span, words_of
 from multiretriever.core.elements import Step, StepInput, Table
+from multiretriever.core.flow_references import write_conditions
 
 _CLOCK = re.compile(r"\b(?:at|from|around|before)?\s*(\d{1,2})(?:[:.](\d\d))?\s*(am|pm|o'?clock|h)?\b", re.IGNORECASE)
 _HOURS = {"midnight": "00:00", "noon": "12:00", "night": "02:00", "morning": "08:00", "evening": "19:00", "afternoon": "14:00"}

@@ -11,9 +11,8 @@ from multiretriever.core.drafting.roles import types_of
 from multiretriever.core.drafting.tables import Tables
 from multiretriever.core.drafting.words import UNIT, WEEKDAYS, brief, stem, stems_of, words_of
 from multiretriever.core.elements import Step
-from multiretriever.core.hits import Hit
 from multiretriever.core.names import split_words
-from multiretriever.core.retriever import MultiRetriever
+from multiretriever.core.retriever import Hit, MultiRetriever
 
 # What kind of time or event the words speak of, first that fits, and by which words its trigger is known.
 _TIMES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(

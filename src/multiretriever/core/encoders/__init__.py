@@ -1,12 +1,11 @@
 """Encoders: text to unit vectors."""
 
 from multiretriever.core.encoders.base import Encoder, Vectors, Windowed, make_fingerprint, unit_vectors
-from multiretriever.core.encoders.fused import FusedEncoder
+from multiretriever.core.encoders.derived import FusedEncoder, TruncatedEncoder
 from multiretriever.core.encoders.loading import default_encoder, load_encoder
 from multiretriever.core.encoders.onnx import OnnxEncoder
 from multiretriever.core.encoders.sentence_transformer import SentenceTransformerEncoder
-from multiretriever.core.encoders.truncated import TruncatedEncoder
-from multiretriever.core.encoders.window import fit_prompt
+from multiretriever.core.prompts import fit_prompt
 
 __all__ = [
     "Encoder",

@@ -1,8 +1,5 @@
 """Grounded generation: what chat models are asked, and how their answers are held to what the catalog has."""
 
-from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_block, entry
-from multiretriever.core.generation.dialogue import AsyncChat, Chat, Dialogue, Message, Reading, aconverse, converse
 from multiretriever.core.generation.flow_questions import FlowQuestions
 from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
 from multiretriever.core.generation.flow_writer import awrite_flow, flow_alone, write_flow
@@ -10,7 +7,19 @@ from multiretriever.core.generation.playbook import PlaybookMaker
 from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
 from multiretriever.core.generation.playbook_rules import PlaybookRules
 from multiretriever.core.generation.playbook_writer import PlaybookWriter
-from multiretriever.core.generation.transcript import Transcript
+from multiretriever.grounding.dialogue import (
+    AsyncChat,
+    Chat,
+    Dialogue,
+    Message,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    entry,
+    read_answer,
+)
+from multiretriever.grounding.journal import Transcript
 
 __all__ = [
     "AsyncChat",

@@ -15,20 +15,29 @@ import pydantic
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Field, Table
 from multiretriever.core.errors import LLMError, ParameterError
-from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_block, entry
-from multiretriever.core.generation.dialogue import MAX_TRIALS, AsyncChat, Chat, Dialogue, Reading, aconverse, converse
 from multiretriever.core.generation.prompting import system_prompt
 from multiretriever.core.generation.query_plan import to_python, to_sql
 from multiretriever.core.generation.sql_rules import plan_query
-from multiretriever.core.grounding.code import CodeCheck
-from multiretriever.core.grounding.python_check import check_python, repair_python
-from multiretriever.core.grounding.repair import Change
-from multiretriever.core.grounding.sql_check import check_sql, repair_sql
-from multiretriever.core.relational import Column, Relation, RelationalSchema
 from multiretriever.core.retriever import MultiRetriever
-from multiretriever.core.scalars import Text
 from multiretriever.core.sqlite_sample import SampleDatabase, SqlRunError
+from multiretriever.core.yaml_io import Text
+from multiretriever.grounding.code_check import CodeCheck
+from multiretriever.grounding.dialogue import (
+    MAX_TRIALS,
+    AsyncChat,
+    Chat,
+    Dialogue,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    entry,
+    read_answer,
+)
+from multiretriever.grounding.flow_check import Change
+from multiretriever.grounding.python_check import check_python, repair_python
+from multiretriever.grounding.sql_check import check_sql, repair_sql
+from multiretriever.grounding.sql_schema import Column, Relation, RelationalSchema
 
 Language = Literal["sql", "python"]
 LANGUAGES: tuple[Language, ...] = ("sql", "python")

@@ -7,10 +7,10 @@ from typing import Any
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element, Field, Step, Table
+from multiretriever.core.flow_references import tables_named
 from multiretriever.core.flows import Flow, FlowStep
-from multiretriever.core.generation.data_block import entry
 from multiretriever.core.retriever import MultiRetriever
-from multiretriever.core.usage import tables_named
+from multiretriever.grounding.dialogue import entry
 
 STEPS, TRIGGERS, TABLES, FIELDS = 15, 5, 5, 25
 _CALLS = 8

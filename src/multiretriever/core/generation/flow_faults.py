@@ -9,12 +9,12 @@ from typing import Any
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element, Step, Table
+from multiretriever.core.flow_references import find_steps, steps_of_kind
 from multiretriever.core.flows import Flow
 from multiretriever.core.generation.flow_forms import MAX_STEPS, Call, Outline
 from multiretriever.core.generation.flow_state import FlowState
-from multiretriever.core.grounding import Change, check_flow
 from multiretriever.core.names import similar_names
-from multiretriever.core.usage import find_steps, steps_of_kind
+from multiretriever.grounding import Change, check_flow
 
 _REFERENCE = re.compile(r"\{\{\s*(\d+)\b")
 _LISTED = 12

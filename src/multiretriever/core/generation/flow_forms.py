@@ -8,7 +8,7 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict
 
 from multiretriever.core.elements import Step
-from multiretriever.core.scalars import Text, resolve_scalars
+from multiretriever.core.yaml_io import Text, resolve_scalars
 
 MAX_STEPS = 40
 

@@ -15,10 +15,8 @@ from typing import Any
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Step
 from multiretriever.core.errors import ParameterError
+from multiretriever.core.flow_references import find_steps, steps_of_kind
 from multiretriever.core.flows import Flow, FlowStep, Trigger
-from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_blocks, entry
-from multiretriever.core.generation.dialogue import MAX_TRIALS, Dialogue, Reading
 from multiretriever.core.generation.flow_candidates import FlowCandidates, entries
 from multiretriever.core.generation.flow_faults import (
     call_faults,
@@ -31,9 +29,9 @@ from multiretriever.core.generation.flow_faults import (
 from multiretriever.core.generation.flow_forms import Call, Outline, inputs_form, values_of
 from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
 from multiretriever.core.generation.prompting import system_prompt
-from multiretriever.core.grounding import Change, check_flow, nearest_name, repair_flow
 from multiretriever.core.retriever import MultiRetriever
-from multiretriever.core.usage import find_steps, steps_of_kind
+from multiretriever.grounding import Change, check_flow, nearest_name, repair_flow
+from multiretriever.grounding.dialogue import MAX_TRIALS, Dialogue, Reading, data_blocks, entry, read_answer
 
 EXAMPLES = 2
 

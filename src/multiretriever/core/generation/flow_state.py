@@ -7,7 +7,7 @@ from typing import Literal
 
 from multiretriever.core.flows import Flow
 from multiretriever.core.generation.flow_forms import Call, Outline
-from multiretriever.core.grounding import Change, FlowCheck
+from multiretriever.grounding import Change, FlowCheck
 
 Stage = Literal["outline", "call", "inputs", "done"]
 

@@ -7,12 +7,20 @@ from collections.abc import Callable
 
 from multiretriever.core.errors import FlowError
 from multiretriever.core.flows import Flow
-from multiretriever.core.generation.answers import fenced
-from multiretriever.core.generation.data_block import data_block
-from multiretriever.core.generation.dialogue import MAX_TRIALS, AsyncChat, Chat, Dialogue, Reading, aconverse, converse
 from multiretriever.core.generation.flow_questions import FlowQuestions
 from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
 from multiretriever.core.generation.prompting import system_prompt
+from multiretriever.grounding.dialogue import (
+    MAX_TRIALS,
+    AsyncChat,
+    Chat,
+    Dialogue,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    fenced,
+)
 
 Progress = Callable[[FlowState], None]
 

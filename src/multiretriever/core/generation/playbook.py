@@ -16,10 +16,10 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.generation.playbook_candidates import CANDIDATES, PlaybookCandidates
 from multiretriever.core.generation.playbook_parts import PlannedStage, PlaybookPlan, WrittenPlaybook, WrittenStage
-from multiretriever.core.grounding.playbook_check import check_playbook
-from multiretriever.core.grounding.repair import Change
 from multiretriever.core.playbooks import Playbook, Stage
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.grounding.flow_check import Change
+from multiretriever.grounding.playbook_check import check_playbook
 
 Progress = Callable[[str], None]
 

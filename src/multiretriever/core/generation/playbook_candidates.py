@@ -8,10 +8,10 @@ from typing import Any
 
 from multiretriever.core.elements import Element, Workflow
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.generation.data_block import entry
 from multiretriever.core.generation.playbook_parts import PlannedStage
 from multiretriever.core.playbooks import ELEMENT_TYPES
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.grounding.dialogue import entry
 
 CANDIDATES = 8
 _CONTEXT = 600

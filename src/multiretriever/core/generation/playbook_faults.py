@@ -14,8 +14,8 @@ from multiretriever.core.generation.playbook_parts import (
     StageChoice,
     StageIdea,
 )
-from multiretriever.core.grounding.repair import Change, nearest_name
 from multiretriever.core.playbooks import ELEMENT_TYPES, Activity, ActivityKind
+from multiretriever.grounding.flow_check import Change, nearest_name
 
 MAX_STAGES = 20
 MAX_ACTIVITIES = 12

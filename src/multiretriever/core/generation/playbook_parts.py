@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pydantic
 from pydantic import ConfigDict, Field
 
-from multiretriever.core.grounding.playbook_check import PlaybookCheck
-from multiretriever.core.grounding.repair import Change
 from multiretriever.core.playbooks import Playbook, Stage
-from multiretriever.core.scalars import Text
+from multiretriever.core.yaml_io import Text
+from multiretriever.grounding.flow_check import Change
+from multiretriever.grounding.playbook_check import PlaybookCheck
 
 
 class StageIdea(pydantic.BaseModel):

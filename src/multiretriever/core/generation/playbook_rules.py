@@ -12,17 +12,11 @@ from typing import Any
 
 from multiretriever.core.generation.playbook import PlaybookMaker, planned_stage
 from multiretriever.core.generation.playbook_faults import mend_outline
-from multiretriever.core.generation.playbook_parts import (
-    PlannedStage,
-    PlaybookOutline,
-    PlaybookPlan,
-    StageIdea,
-    WrittenStage,
-)
+from multiretriever.core.generation.playbook_parts import PlannedStage, PlaybookOutline, PlaybookPlan, StageIdea, WrittenStage
 from multiretriever.core.generation.playbook_stages import take_apart
-from multiretriever.core.hits import Hit
 from multiretriever.core.playbooks import ELEMENT_TYPES, Activity, ActivityKind, Stage
 from multiretriever.core.query import MAX_QUERY
+from multiretriever.core.retriever import Hit
 
 # Chosen on every second requirement of examples/playbook_generation/measured.yaml; its README has the numbers of the others.
 OF_STAGE = 0.75

@@ -12,17 +12,26 @@ from typing import Any, TypeVar
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.generation.answers import read_answer
-from multiretriever.core.generation.data_block import data_block, data_blocks
-from multiretriever.core.generation.dialogue import MAX_TRIALS, AsyncChat, Chat, Dialogue, Reading, aconverse, converse
 from multiretriever.core.generation.playbook import PlaybookMaker, planned_stage
 from multiretriever.core.generation.playbook_candidates import CANDIDATES, PlaybookCandidates, shown
 from multiretriever.core.generation.playbook_faults import mend_outline, mend_stage, outline_faults, stage_faults
 from multiretriever.core.generation.playbook_parts import PlaybookOutline, PlaybookPlan, StageChoice, WrittenStage
 from multiretriever.core.generation.prompting import system_prompt
-from multiretriever.core.grounding.repair import Change
 from multiretriever.core.playbooks import Stage
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.grounding.dialogue import (
+    MAX_TRIALS,
+    AsyncChat,
+    Chat,
+    Dialogue,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    data_blocks,
+    read_answer,
+)
+from multiretriever.grounding.flow_check import Change
 
 ChatT = TypeVar("ChatT")
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from multiretriever.core.relational import Column, Relation
 from multiretriever.core.sqlite_sample import quoted
+from multiretriever.grounding.sql_schema import Column, Relation
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains", "is empty", "is not empty"]
 _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

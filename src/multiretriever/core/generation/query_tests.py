@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from multiretriever.core.generation.query_plan import Ago, Operator, Path, Test
 from multiretriever.core.generation.query_words import FieldFinder, called, names_of
 from multiretriever.core.names import split_words
-from multiretriever.core.relational import Column
 from multiretriever.core.sample_rows import affinity, is_date
+from multiretriever.grounding.sql_schema import Column
 
 _WORDS = r"([\w' -]+?)(?=$|[,.;?!]| and | or | but | that | which | with | in | of | show)"
 _WITHOUT = re.compile(

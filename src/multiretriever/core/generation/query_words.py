@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from multiretriever.core.generation.query_plan import Path
 from multiretriever.core.names import split_words
-from multiretriever.core.relational import Column, Relation, RelationalSchema
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.core.sample_rows import is_date
+from multiretriever.grounding.sql_schema import Column, Relation, RelationalSchema
 
 _ARTICLE = re.compile(r"^(?:(?:the|a|an|any|all|each|every|its|their|his|her|and|of|only)\s+)+", re.IGNORECASE)
 _DATE_WORD = r"(?:\s+(?:date|time|on|at|moment|day))?"

@@ -15,8 +15,8 @@ from multiretriever.core.generation.query_plan import Path, QueryPlan
 from multiretriever.core.generation.query_tests import TestReader
 from multiretriever.core.generation.query_words import FieldFinder, names_of, table_named
 from multiretriever.core.names import split_words
-from multiretriever.core.relational import Relation, RelationalSchema
 from multiretriever.core.retriever import MultiRetriever
+from multiretriever.grounding.sql_schema import Relation, RelationalSchema
 
 _VERBS = r"(?:show|list|display|return|give|get|find|select|print|include|fetch|tell)"
 _ASK = re.compile(rf"^\W*(?:(?:please|can you|could you)\s+)*{_VERBS}\b(?:\s+(?:me|us|only))*\s*", re.IGNORECASE)

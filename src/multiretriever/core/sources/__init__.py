@@ -3,17 +3,13 @@
 ``source_of`` tells the kind by the content; each kind can be asked for by its class as well.
 """
 
+from multiretriever.core.sources.catalog_files import JsonSource, YamlSource
 from multiretriever.core.sources.csv_files import CsvSource
-from multiretriever.core.sources.dataset_folder import DatasetSource
-from multiretriever.core.sources.detection import FolderSource, RefusedSource, source_of
+from multiretriever.core.sources.detection import DatasetSource, FolderSource, RefusedSource, source_of
 from multiretriever.core.sources.flow_files import FlowSource
-from multiretriever.core.sources.json_files import JsonSource
-from multiretriever.core.sources.openapi import OpenApiSource
-from multiretriever.core.sources.openapi_arguments import openapi_arguments
+from multiretriever.core.sources.openapi import OpenApiSource, openapi_arguments
 from multiretriever.core.sources.sql import SqlSource
-from multiretriever.core.sources.tool_records import tool_record
-from multiretriever.core.sources.tools import ToolSource
-from multiretriever.core.sources.yaml_files import YamlSource
+from multiretriever.core.sources.tool_lists import ToolSource, tool_record
 
 __all__ = [
     "CsvSource",

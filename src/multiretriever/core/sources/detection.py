@@ -2,17 +2,241 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 
-from multiretriever.core.errors import Problem
-from multiretriever.core.records import ProblemLog, Record, Source
+import pydantic
+from pydantic import BeforeValidator, ConfigDict
+
+from multiretriever.core.elements import element_type
+from multiretriever.core.errors import ElementTypeError, Problem
+from multiretriever.core.records import ProblemLog, Record, Source, problems_of
+from multiretriever.core.sources.catalog_files import JsonSource, YamlSource
 from multiretriever.core.sources.csv_files import CsvSource
-from multiretriever.core.sources.dataset_folder import DATASET_FILE, DatasetSource
-from multiretriever.core.sources.file_kinds import KINDS, file_source, is_read
-from multiretriever.core.sources.files import walk
-from multiretriever.core.sources.sql import SqlSource
+from multiretriever.core.sources.files import list_folder, parse_json, walk
+from multiretriever.core.sources.flow_files import FlowSource
+from multiretriever.core.sources.openapi import OpenApiSource
+from multiretriever.core.sources.sql import NO_SQLITE, SqlSource, sqlite_file_fault
+from multiretriever.core.sources.tool_lists import ToolSource
+from multiretriever.core.yaml_io import Text, is_null, name_of, parse_yaml, read_text
+
+# Telling by suffix and content what a file holds.
+
+
+def is_read(file: Path) -> bool:
+    """Tells whether a file in a folder is one that is read."""
+    # In a folder, a .db that is no SQLite database is something else, such as the thumbnails of Windows.
+    suffix = file.suffix.lower()
+    return suffix in KINDS and not (suffix == ".db" and sqlite_file_fault(file) == NO_SQLITE)
+
+
+def file_source(path: Path, *, in_flows: bool) -> Source:
+    """Returns the source that reads a file of a suffix in ``KINDS``; YAML files of a flows folder are flows in any case."""
+    return KINDS[path.suffix.lower()](path, in_flows)
+
+
+def _yaml_source(path: Path, in_flows: bool) -> Source:
+    if in_flows:
+        return FlowSource(path)
+    text = read_text(path)
+    documents = text if isinstance(text, Problem) else parse_yaml(text, str(path))
+    if isinstance(documents, Problem):
+        return YamlSource(path)
+    for document in documents:
+        for value in document.value if isinstance(document.value, list) else [document.value]:
+            if _is_openapi(value):
+                return OpenApiSource(path)
+            if _is_flow(value):
+                return FlowSource(path)
+    return YamlSource(path)
+
+
+def _json_source(path: Path, in_flows: bool) -> Source:
+    text = read_text(path)
+    document = None if isinstance(text, Problem) else parse_json(text, str(path))
+    if document is None or isinstance(document, list):
+        return JsonSource(path)
+    if _is_openapi(document.value):
+        return OpenApiSource(path)
+    return ToolSource(path) if _holds_tools(document.value) else JsonSource(path)
+
+
+def _is_openapi(value: Any) -> bool:
+    return isinstance(value, Mapping) and ("openapi" in value or "swagger" in value)
+
+
+def _is_flow(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    steps = value.get("steps")
+    first = steps[0] if isinstance(steps, list) and steps else None
+    has_flow_steps = isinstance(first, Mapping) and bool({"annotation", "order"} & first.keys())
+    return "requirement" in value or "trigger" in value or has_flow_steps
+
+
+def _holds_tools(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(item, Mapping) and ("inputSchema" in item or "input_schema" in item) for item in value)
+    if not isinstance(value, Mapping):
+        return False
+    result = value.get("result")
+    return "tools" in value or (isinstance(result, Mapping) and "tools" in result)
+
+
+def _database_source(path: Path, in_flows: bool) -> Source:
+    return SqlSource(path)
+
+
+KINDS: dict[str, Callable[[Path, bool], Source]] = {
+    ".yaml": _yaml_source,
+    ".yml": _yaml_source,
+    ".json": _json_source,
+    ".jsonl": lambda path, in_flows: JsonSource(path),
+    ".ndjson": lambda path, in_flows: JsonSource(path),
+    ".csv": lambda path, in_flows: CsvSource(path),
+    ".db": _database_source,
+    ".sqlite": _database_source,
+    ".sqlite3": _database_source,
+}
+
+
+# Dataset folders: the form in which catalogs are exchanged with evaluation and training.
+
+__all__ = ["DATASET_FILE", "DatasetSource"]
+
+
+class DatasetSource:
+    """The catalog of a folder with ``dataset.yaml``: ``catalog/<element_type>.jsonl``, or what the file names under ``catalog``.
+
+    What it names under ``workflows`` are stored flows, which become workflows without their requirement and annotations.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def read(self, log: ProblemLog) -> Iterable[Record]:
+        """Gives the records of all files of the catalog; what is wrong goes to the log with its file and line."""
+        settings = read_settings(self.path)
+        if isinstance(settings, list):
+            log.problems.extend(settings)
+            settings = DatasetSettings()
+        for name in settings.catalog:
+            yield from self._part(self.path / name, log)
+        for name in settings.workflows:
+            yield from map(_stored, FlowSource(self.path / name).read(log))
+
+    def _part(self, path: Path, log: ProblemLog) -> Iterator[Record]:
+
+        if path.is_dir():
+            yield from _folder(path, log)
+        elif path.exists():
+            yield from source_of(path).read(log)
+        elif path == self.path / "catalog":
+            log.add("there is no folder 'catalog' beside dataset.yaml", str(self))
+        else:
+            log.add("there is no such file or folder (it stands under 'catalog')", str(path))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def _folder(folder: Path, log: ProblemLog) -> Iterator[Record]:
+
+    files = [file for file in list_folder(folder, log) if file.is_file() and is_read(file)]
+    if not files:
+        log.add("no file <element_type>.jsonl is there, nor any other that is read", str(folder))
+    for file in files:
+        if file.suffix.lower() != ".jsonl":
+            yield from file_source(file, in_flows=False).read(log)
+            continue
+        try:
+            element_type(file.stem)
+        except ElementTypeError as error:
+            log.add(f"the file is named after no type: {error}", str(file))
+            continue
+        yield from JsonSource(file).read(log)
+
+
+def _stored(record: Record) -> Record:
+    # The requirement is what people search with; a document that held it would be found by every word of the query.
+    return replace(record, values={key: value for key, value in record.values.items() if key != "flow"})
+
+
+# ``dataset.yaml``: what a dataset folder is and where its parts lie.
+
+DATASET_FILE = "dataset.yaml"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _by_split(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else {"": value}
+
+
+Paths = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
+SplitPaths = Annotated[dict[Text, Paths], BeforeValidator(_by_split)]
+
+
+class DatasetSettings(pydantic.BaseModel):
+    """What ``dataset.yaml`` says. Paths are relative to its folder; other keys (note, url, ...) are the user's own.
+
+    Attributes:
+        name: Name in reports; the folder's name where it is blank.
+        licence: Licence of the data.
+        source: Where the data come from.
+        language: Language of queries that name none, as an ISO 639-1 code.
+        catalog: Files and folders of the catalog.
+        workflows: Files and folders of flows that are stored workflows: elements of the catalog known by label and description
+            alone, so that their requirements can be queries.
+        flows: Files and folders of flows that queries are made of, by split (or without a split).
+        queries: Files of queries, by split (or without a split).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Text = ""
+    licence: Text = ""
+    source: Text = ""
+    language: Text = "en"
+    catalog: Paths = ("catalog",)
+    workflows: Paths = ()
+    flows: SplitPaths | None = None
+    queries: SplitPaths | None = None
+
+    def parts(self, part: str, folder: Path) -> dict[str, list[Path]]:
+        """Returns the paths of ``flows`` or ``queries`` by split; without any given, the usual ones that are there."""
+        given: dict[str, tuple[str, ...]] | None = getattr(self, part)
+        if given is not None:
+            return {split: [folder / path for path in paths] for split, paths in given.items()}
+        usual = [folder / f"{part}.jsonl", *([folder / part] if part == "flows" else [])]
+        found = [path for path in usual if path.exists()]
+        return {"": found} if found else {}
+
+
+def read_settings(folder: Path) -> DatasetSettings | list[Problem]:
+    """Reads ``dataset.yaml`` of a folder, or returns the problems that stand against it."""
+    path = folder / DATASET_FILE
+    text = read_text(path)
+    if isinstance(text, Problem):
+        return [text]
+    documents = parse_yaml(text, str(path))
+    if isinstance(documents, Problem):
+        return [documents]
+    if not text.strip():
+        return [Problem("the file is empty", str(path))]
+    value: Any = documents[0].value if documents else None
+    if len(documents) > 1 or not (is_null(value) or isinstance(value, dict)):
+        return [Problem(f"a mapping is due (got {name_of(value)})", str(path), 1)]
+    values = {} if is_null(value) else {key: item for key, item in value.items() if not is_null(item)}
+    try:
+        return DatasetSettings.model_validate(values)
+    except pydantic.ValidationError as error:
+        return problems_of(error, source=str(path), line=documents[0].line)
+
 
 FLOW_FOLDER = "flows"
 READ = (

@@ -10,13 +10,9 @@ import pydantic
 
 from multiretriever.core.errors import Problem
 from multiretriever.core.flows import Flow
-from multiretriever.core.problems import problems_of
-from multiretriever.core.records import Path as ValuePath
-from multiretriever.core.records import ProblemLog, Record
-from multiretriever.core.sources.catalog_form import name_of
+from multiretriever.core.records import ProblemLog, Record, near_miss, problems_of
 from multiretriever.core.sources.files import text_of, walk
-from multiretriever.core.validation import is_null, near_miss
-from multiretriever.core.yaml_io import Document, parse_yaml
+from multiretriever.core.yaml_io import Document, ValuePath, is_null, name_of, parse_yaml
 
 FLOW_SUFFIXES = (".yaml", ".yml")
 _KEYS = tuple(Flow.model_fields)

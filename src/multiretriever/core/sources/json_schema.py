@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from multiretriever.core.records import Path
-from multiretriever.core.scalars import PlainScalar, resolve_scalar
-from multiretriever.core.sources.catalog_form import name_of
+from multiretriever.core.yaml_io import PlainScalar, ValuePath, name_of, resolve_scalar
 
 # A type written as alternatives of alternatives is followed so far and no further.
 _MAX_ALTERNATIVES = 5
@@ -23,7 +21,7 @@ class Node:
     """A value of a document and its path, from which its line is found."""
 
     value: Any
-    path: Path
+    path: ValuePath
 
     def child(self, key: str | int) -> Node:
         """Returns a value of a mapping or list; None stands for one that is not there."""
@@ -50,7 +48,7 @@ class References:
         report: Takes what cannot be followed: a message and the path of the reference.
     """
 
-    def __init__(self, root: Any, report: Callable[[str, Path], None]) -> None:
+    def __init__(self, root: Any, report: Callable[[str, ValuePath], None]) -> None:
         self._root = root
         self._report = report
 

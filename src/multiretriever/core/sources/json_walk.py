@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator
 
 from multiretriever.core.errors import Problem
-from multiretriever.core.problems import field_path
-from multiretriever.core.records import Path
+from multiretriever.core.records import field_path
+from multiretriever.core.yaml_io import ValuePath
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
 def faults(text: str, source: str, first_line: int) -> Iterator[Problem]:
     """Gives what Python's parser lets pass: duplicate keys, values that are no numbers, halves of surrogate pairs."""
-    keys: set[Path] = set()
-    for path, line, token in walk(text, first_line):
+    keys: set[ValuePath] = set()
+    for path, line, token in json_tokens(text, first_line):
         field = (field_path(path) or "").encode(errors="backslashreplace").decode() or None
         if token is None and path in keys:
             yield Problem(f"the key {path[-1]!r} stands twice; the first value would be lost", source, line, field)
@@ -39,7 +39,7 @@ def _scalar_fault(token: str) -> str | None:
     return None
 
 
-def walk(text: str, first_line: int) -> Iterator[tuple[Path, int, str | None]]:
+def json_tokens(text: str, first_line: int) -> Iterator[tuple[ValuePath, int, str | None]]:
     """Gives path, line and token of every key (without a token) and value of a text that is known to be JSON."""
     path: list[str | int] = []
     waits_for_key = False

@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, unquote
 
 from multiretriever.core.errors import MissingDependencyError, ParameterError
+from multiretriever.core.names import split_words
 from multiretriever.core.records import ProblemLog, Record
-from multiretriever.core.sources.sql_urls import masked, sqlite_fault, without_secrets
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import URL, Engine, Inspector
+
+
+# Addresses of databases: which file they name, and how they are shown without what is secret.
+
+NO_SQLITE = "the file is no SQLite database"
+SQLITE_MAGIC = b"SQLite format 3\0"
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def masked(url: URL | str) -> str:
+    """Writes a URL without its password and other secrets, also one that cannot be parsed."""
+    text = url if isinstance(url, str) else url.render_as_string(hide_password=True)
+    if isinstance(url, str):
+        # Up to the last "@": an unquoted password may hold any of the characters that divide a URL.
+        text = re.sub(r"://.*@", "://***@", text, flags=re.DOTALL)
+    return _SECRET_OPTION.sub(r"\1***", text)
+
+
+def without_secrets(error: BaseException, url: URL) -> str:
+    """Returns the first line of an error's message, without the secrets of the URL that it may repeat."""
+    cause = getattr(error, "orig", None) or error
+    text = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
+    secrets = [str(url.password)] if url.password else []
+    for key, value in url.query.items():
+        if _SECRET_KEY.search(key):
+            secrets += [value] if isinstance(value, str) else value
+    for secret in filter(None, secrets):
+        for form in (secret, quote(secret), quote_plus(secret)):
+            text = text.replace(form, "***")
+    return text
+
+
+def sqlite_fault(url: URL) -> str | None:
+    """Says what is wrong with the file that an SQLite URL names; connecting would create one that is missing."""
+    database = url.database or ""
+    if database.startswith("file:"):
+        database = unquote(database.removeprefix("file:"))
+    if database in ("", ":memory:") or url.query.get("mode") == "memory":
+        return "a new database in memory holds nothing; give the engine of the one that is meant"
+    return sqlite_file_fault(Path(database), encrypted="cipher" in url.drivername)
+
+
+def sqlite_file_fault(path: Path, *, encrypted: bool = False) -> str | None:
+    """Says what is wrong with an SQLite file, told by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SQLITE_MAGIC))
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:
+        return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+    if not start:
+        return "the file is empty"
+    if start != SQLITE_MAGIC and not encrypted:
+        return NO_SQLITE
+    return None
 
 
 class SqlSource:
@@ -59,8 +118,6 @@ class SqlSource:
 
     def _read(self, engine: Engine, log: ProblemLog) -> list[Record]:
         from sqlalchemy import inspect
-
-        from multiretriever.core.sources.sql_schema import SchemaReader
 
         records: list[Record] = []
         try:
@@ -136,3 +193,114 @@ class SqlSource:
         if isinstance(self._database, Path) or (isinstance(self._database, str) and "://" not in self._database):
             return str(self._database)
         return masked(url if url is not None else str(self._database))
+
+
+# One schema of a database as records.
+
+
+class SchemaReader:
+    """Reads the tables, views and columns of one schema.
+
+    Args:
+        inspector: What answers questions about the database.
+        schema: The schema; None for the default one.
+        scope: Scope of its elements.
+        source: How the database is named in problems.
+        leaves_out: Tells by its name whether a table is left out.
+    """
+
+    def __init__(
+        self, inspector: Inspector, schema: str | None, scope: str, source: str, leaves_out: Callable[[str], bool]
+    ) -> None:
+        self._inspector = inspector
+        self._schema = schema
+        self._scope = scope
+        self._source = source
+        self._leaves_out = leaves_out
+
+    def records(self, log: ProblemLog) -> list[Record]:
+        """Returns a record for every table and view, each followed by its columns; what cannot be read goes to the log."""
+        kinds = {name: kind for name, kind in self._kinds().items() if not self._leaves_out(name)}
+        names = sorted(kinds)
+        ask = self._inspector
+        columns = self._answers(ask.get_multi_columns, ask.get_columns, names, log)
+        names = [name for name in names if name in columns]
+        keys = self._answers(ask.get_multi_pk_constraint, ask.get_pk_constraint, names, log)
+        links = self._answers(ask.get_multi_foreign_keys, ask.get_foreign_keys, names, log)
+        comments = self._answers(ask.get_multi_table_comment, ask.get_table_comment, names, log)
+        records: list[Record] = []
+        for name in names:
+            comment = comments.get(name, {}).get("text")
+            records.append(self._record("table", name, name, comment, {"metadata": {"kind": kinds[name]}}))
+            records += self._fields(name, columns[name], keys.get(name, {}), links.get(name, []))
+        return records
+
+    def _kinds(self) -> dict[str, str]:
+        kinds = dict.fromkeys(self._inspector.get_table_names(self._schema), "table")
+        for ask in (self._inspector.get_view_names, self._inspector.get_materialized_view_names):
+            try:
+                kinds.update(dict.fromkeys(ask(self._schema), "view"))
+            except NotImplementedError:
+                continue  # A database without such views.
+        return kinds
+
+    def _answers(
+        self, many: Callable[..., Mapping[Any, Any]], one: Callable[..., Any], names: list[str], log: ProblemLog
+    ) -> dict[str, Any]:
+        """Asks about all tables at once, or one by one where one of them spoils the answer."""
+        from sqlalchemy.engine.reflection import ObjectKind
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            found = {name: answer for (_, name), answer in many(schema=self._schema, kind=ObjectKind.ANY).items()}
+            return {name: found[name] for name in names if name in found}
+        except NotImplementedError:
+            return {}
+        except SQLAlchemyError:
+            return dict(self._single_answers(one, names, log))
+
+    def _single_answers(self, one: Callable[..., Any], names: list[str], log: ProblemLog) -> Iterator[tuple[str, Any]]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        for name in names:
+            try:
+                yield name, one(name, schema=self._schema)
+            except SQLAlchemyError as error:
+                cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+                log.add(f"cannot be read: {cause}; repair it or leave it out with exclude", self._source, None, name)
+
+    def _fields(self, table: str, columns: list[Any], key: Mapping[str, Any], links: list[Any]) -> Iterator[Record]:
+        references: dict[str, str] = {}
+        for link in sorted(links, key=lambda link: str(link.get("referred_table"))):
+            for column in link["constrained_columns"]:
+                references.setdefault(column, link["referred_table"])
+        for column in columns:
+            name = column["name"]
+            more = {
+                "table": table,
+                "data_type": type_name(column["type"]),
+                "reference": references.get(name),
+                "choices": [str(choice) for choice in getattr(column["type"], "enums", ())],
+                "metadata": {
+                    "primary_key": name in (key.get("constrained_columns") or ()),
+                    "nullable": bool(column.get("nullable", True)),
+                },
+            }
+            yield self._record("field", f"{table}.{name}", name, column.get("comment"), more)
+
+    def _record(self, kind: str, place: str, name: str, comment: str | None, more: dict[str, Any]) -> Record:
+        values = {"scope": self._scope, "name": name, "label": split_words(name), "description": comment, **more}
+        return Record(kind, values, f"{self._source}: {kind} {place!r}")
+
+
+def type_name(column_type: Any) -> str:
+    """Returns a column's type as the database writes it; nothing where it has none."""
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.types import NullType
+
+    if isinstance(column_type, NullType):
+        return ""
+    try:
+        return str(column_type)
+    except SQLAlchemyError:  # A type that can be written only in its own dialect.
+        return type(column_type).__name__

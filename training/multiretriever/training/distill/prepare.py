@@ -5,23 +5,220 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from multiretriever.core import Encoder, InstructionSet, ParameterError, Problem
-from multiretriever.core.datasets import Dataset
-from multiretriever.core.errors import DatasetError
-from multiretriever.training.distill.candidates import ListBuilder, draw_pairs
-from multiretriever.training.distill.corpora import Corpora
-from multiretriever.training.distill.filters import FilterReport, ListFilter
-from multiretriever.training.distill.lists import CandidateList, read_lists, write_lists
-from multiretriever.training.distill.progress import OnProgress, bars
-from multiretriever.training.distill.rows import to_rows
-from multiretriever.training.distill.settings import DistillSettings
+from multiretriever.core.errors import DatasetError, MissingDependencyError
+from multiretriever.core.markdown import grid, line
+from multiretriever.core.progress import OnProgress, bars
+from multiretriever.datasets import Dataset
+from multiretriever.training.distill.lists import CandidateList, Corpora, ListBuilder, draw_pairs, read_lists, write_lists
+from multiretriever.training.distill.scores import normalize, percentiles_of, raise_known
 from multiretriever.training.distill.teacher import Teacher
-from multiretriever.training.pairs import Pair, PairBuilder, PairSettings, read_pairs
+from multiretriever.training.pairs import Pair, PairBuilder, read_pairs
+from multiretriever.training.recipe import DistillSettings, PairSettings
+
+# Which queries are worth learning from (Tamber et al., arXiv 2502.19712, and the authors' code).
+#
+# A query that was written by a model may be about nothing, or about many elements. It is kept when the element it was written for
+# is found by a retriever and, of what was found, liked best by the teacher, and when the teacher likes it at all.
+
+FILTERS = ("duplicate", "one candidate", "retriever rank", "teacher rank", "score percentile", "score")
+
+
+@dataclass
+class FilterReport:
+    """How many lists there were, and how many each filter dropped.
+
+    Attributes:
+        given: Lists before the first filter.
+        dropped: Lists dropped, by filter and kind of query.
+        kept: Lists after the last filter, by kind of query.
+    """
+
+    given: int = 0
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def by_filter(self) -> dict[str, int]:
+        """Lists dropped by each filter, in the order in which they are applied."""
+        return {name: sum(count for (found, _), count in self.dropped.items() if found == name) for name in FILTERS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the counts as plain values."""
+        return {"given": self.given, "dropped": self.by_filter, "kept": sum(self.kept.values()), "by_kind": self.rows()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns a row for each kind of query: what each filter dropped, and what is left."""
+        kinds = sorted({kind for _, kind in self.dropped} | set(self.kept))
+        return [
+            {"kind": kind, **{name: self.dropped[(name, kind)] for name in FILTERS}, "kept": self.kept[kind]} for kind in kinds
+        ]
+
+    def to_markdown(self) -> str:
+        """Returns the rows as a Markdown table, with their sums."""
+        head = ["kind", *FILTERS, "kept"]
+        total = {"kind": "all", **self.by_filter, "kept": sum(self.kept.values())}
+        return "\n".join([*grid(head, 1), *(line([str(row[name]) for name in head]) for row in [*self.rows(), total])])
+
+
+class ListFilter:
+    """Drops lists, and counts what it drops.
+
+    Attributes:
+        report: The counts.
+    """
+
+    def __init__(self, settings: DistillSettings) -> None:
+        """Takes the bounds."""
+        self._settings = settings
+        self.report = FilterReport()
+
+    def before(self, lists: Iterable[CandidateList]) -> list[CandidateList]:
+        """Returns the lists that are worth scoring.
+
+        Dropped are those of a query and positive that came before, those without a second candidate, and those whose positive is
+        not among the first ``retriever_top`` of the fused ranking.
+        """
+        found = list(lists)
+        self.report.given += len(found)
+        found = self._keep("duplicate", found, _first_of_its_kind())
+        found = self._keep("one candidate", found, lambda item: len(item.candidates) > 1)
+        bound = self._settings.retriever_top
+        return found if bound is None else self._keep("retriever rank", found, lambda item: 1 <= item.retrieved_rank <= bound)
+
+    def after(self, lists: Iterable[CandidateList]) -> list[CandidateList]:
+        """Returns the scored lists that are worth learning from, with comparable scores.
+
+        Dropped are lists whose positive is not among the first ``teacher_top`` of the teacher's ranking; then those whose
+        positive does not reach ``score_percentile`` of all scores that are left in its group, or, normalised, ``min_score``. As
+        in the authors' code, the percentiles are those of the lists that the first of these filters left.
+        """
+        settings = self._settings
+        found = list(lists)
+        if (rank := settings.teacher_top) is not None:
+            found = self._keep("teacher rank", found, lambda item: self._is_trusted(item) or item.teacher_rank <= rank)
+        bounds = percentiles_of(found, settings.score_percentile)
+        levelled = normalize(found, settings.normalization)
+        # The percentile is one of the scores as they came; normalised ones are cut off at the ends.
+        passed = iter([self._is_trusted(item) or item.positive_score >= bounds[item.group] for item in found])
+        found = self._keep("score percentile", levelled, lambda item: next(passed))
+        found = self._keep("score", found, lambda item: self._is_trusted(item) or item.positive_score >= settings.min_score)
+        self.report.kept.update(item.kind for item in found)
+        return [raise_known(item) for item in found] if settings.raise_known else found
+
+    def _is_trusted(self, item: CandidateList) -> bool:
+        return item.kind in self._settings.trusted_kinds
+
+    def _keep(self, name: str, lists: Sequence[CandidateList], test: Callable[[CandidateList], bool]) -> list[CandidateList]:
+        kept: list[CandidateList] = []
+        for item in lists:
+            if test(item):
+                kept.append(item)
+            else:
+                self.report.dropped[(name, item.kind)] += 1
+        return kept
+
+
+def _first_of_its_kind() -> Callable[[CandidateList], bool]:
+    seen: set[tuple[str, ...]] = set()
+
+    def test(item: CandidateList) -> bool:
+        key = (item.dataset, item.element_type, item.positive_id, " ".join(item.query.casefold().split()))
+        is_new = key not in seen
+        seen.add(key)
+        return is_new
+
+    return test
+
+
+# From scored lists to the rows that ``DistillationLoss`` learns from.
+
+QUERY, DOCUMENT, LABEL = "query", "document_{}", "label"
+PADDED_SCORE = float("-inf")
+PADDED_ID = -1.0
+# Labels reach the loss as 32-bit floats, which hold whole numbers up to here.
+_MAX_IDS = 2**24
+
+
+def to_rows(lists: Sequence[CandidateList], length: int) -> Any:
+    """Returns a ``datasets.Dataset`` with the columns ``query``, ``document_1`` to ``document_N`` and ``label``.
+
+    ``document_1`` is the positive; the other candidates follow in their order, and those after the N-th are left out. Shorter
+    lists are padded with empty texts. ``label`` holds three rows of one width, W, which is N or the most known answers of any
+    query, whatever is more:
+
+    - the teacher's scores of the documents; ``-inf`` for padding;
+    - a number for each document: the same element has the same number in all rows; -1 for padding;
+    - the numbers of all known answers of the query; -1 for what is left.
+
+    Labels are the one column that a sentence-transformers trainer does not take for text, so that is where numbers have to be.
+
+    Args:
+        lists: Scored lists, with normalised scores.
+        length: N.
+
+    Raises:
+        DatasetError: A list has no scores.
+        ParameterError: There are more elements than numbers, or the length is below 2.
+        MissingDependencyError: datasets is not installed.
+    """
+    if length < 2:
+        raise ParameterError(f"a list has 2 or more documents (got a length of {length})")
+    problems = [
+        Problem("the list has no scores", item.dataset, None, f"query {item.query_id}") for item in lists if not item.scores
+    ]
+    if problems:
+        raise DatasetError(problems)
+    datasets = _datasets()
+    numbers: dict[tuple[str, str, str], int] = {}
+    width = max([length, *(len(item.known_ids) for item in lists)])
+    columns: dict[str, list[Any]] = {QUERY: [], **{DOCUMENT.format(place + 1): [] for place in range(length)}, LABEL: []}
+    for item in lists:
+        order = _order(item, length)
+        columns[QUERY].append(item.query)
+        for place in range(length):
+            columns[DOCUMENT.format(place + 1)].append(item.candidates[order[place]] if place < len(order) else "")
+        columns[LABEL].append(_label(item, order, width, numbers))
+    if len(numbers) > _MAX_IDS:
+        raise ParameterError(f"lists name {len(numbers):,} elements; {_MAX_IDS:,} can be told apart: train in parts")
+    text = datasets.Value("string")
+    kinds = {name: text for name in columns} | {LABEL: datasets.Sequence(datasets.Sequence(datasets.Value("float32")))}
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+
+
+def _order(item: CandidateList, length: int) -> list[int]:
+    others = [place for place in range(len(item.candidates)) if place != item.positive]
+    return [item.positive, *others][:length]
+
+
+def _label(
+    item: CandidateList, order: Sequence[int], width: int, numbers: dict[tuple[str, str, str], int]
+) -> tuple[list[float], list[float], list[float]]:
+    def number(element_id: str) -> float:
+        return float(numbers.setdefault((item.dataset, item.element_type, element_id), len(numbers)))
+
+    parts = (
+        (PADDED_SCORE, [item.scores[place] for place in order]),
+        (PADDED_ID, [number(item.candidate_ids[place]) for place in order]),
+        (PADDED_ID, [number(element_id) for element_id in item.known_ids]),
+    )
+    scores, ids, known = (values + [padding] * (width - len(values)) for padding, values in parts)
+    return scores, ids, known
+
+
+def _datasets() -> Any:
+    try:
+        import datasets  # it takes seconds to import
+    except ImportError as error:
+        raise MissingDependencyError('datasets is not installed: pip install "multiretriever[train]"') from error
+    return datasets
+
 
 Source: TypeAlias = Dataset | Pair | str | Path
 CANDIDATES, LISTS, STATE, REPORT = "candidates.parquet", "lists.parquet", "state.json", "filters.md"

@@ -12,8 +12,8 @@ from multiretriever.core import ParameterError, Problem
 from multiretriever.core.errors import DatasetError
 from multiretriever.training.distill.cross_encoder import CrossEncoderTeacher
 from multiretriever.training.distill.lists import CandidateList
-from multiretriever.training.distill.scoring import Scores, stretched
-from multiretriever.training.distill.settings import Precision
+from multiretriever.training.distill.scores import Scores, stretched
+from multiretriever.training.recipe import Precision
 from multiretriever.training.row_files import read_values
 
 SCORE_FILES = (".jsonl", ".parquet")

@@ -2,13 +2,10 @@
 
 from multiretriever.training.pairs.balancing import Balancer, factor, kept
 from multiretriever.training.pairs.builder import PairBuilder
-from multiretriever.training.pairs.files import read_pairs, write_pairs
-from multiretriever.training.pairs.mining import Band, Miner
-from multiretriever.training.pairs.negatives import NegativeSampler
-from multiretriever.training.pairs.pair import Pair
-from multiretriever.training.pairs.plot import plot_balance
-from multiretriever.training.pairs.report import DatasetReport
-from multiretriever.training.pairs.settings import PairSettings
+from multiretriever.training.pairs.negatives import Miner, NegativeSampler
+from multiretriever.training.pairs.pair import Pair, read_pairs, write_pairs
+from multiretriever.training.pairs.pair_tables import DatasetReport, plot_balance
+from multiretriever.training.recipe import Band, PairSettings
 
 __all__ = [
     "Balancer",

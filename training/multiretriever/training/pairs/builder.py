@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from itertools import islice
 
 from multiretriever.core import Element, Encoder, Flow, InstructionSet, ParameterError, Problem
-from multiretriever.core.datasets import Dataset, Example
 from multiretriever.core.errors import DatasetError
+from multiretriever.core.example import Example
 from multiretriever.core.instructions import Prompt
+from multiretriever.datasets import Dataset
 from multiretriever.training.pairs.balancing import Balancer
-from multiretriever.training.pairs.known import KnownAnswers
-from multiretriever.training.pairs.mining import Miner
-from multiretriever.training.pairs.negatives import NegativeSampler
-from multiretriever.training.pairs.pair import Pair
-from multiretriever.training.pairs.report import DatasetReport
-from multiretriever.training.pairs.settings import PairSettings
-from multiretriever.training.pairs.texts import element_text, query_text
+from multiretriever.training.pairs.negatives import Miner, NegativeSampler
+from multiretriever.training.pairs.pair import KnownAnswers, Pair, element_text, query_text
+from multiretriever.training.pairs.pair_tables import DatasetReport
+from multiretriever.training.recipe import PairSettings
 
 CHUNK = 1024
 TRAIN = "train"

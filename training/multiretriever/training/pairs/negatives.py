@@ -10,8 +10,14 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from multiretriever.core import Catalog, Element, Field, Step, Table
-from multiretriever.core.datasets import Example
+import numpy as np
+import numpy.typing as npt
+
+from multiretriever.core import Catalog, Element, Encoder, Field, Step, Table
+from multiretriever.core.encoders import Vectors
+from multiretriever.core.example import Example
+from multiretriever.core.prompts import fit_prompt, make_prompt
+from multiretriever.training.recipe import Band
 
 Negative = tuple[Element, str]
 """An element, and where it comes from: ``random``, ``scope``, ``table``, ``flow`` or ``sibling``."""
@@ -111,3 +117,70 @@ def _groups(element: Element) -> Iterator[tuple[str, ...]]:
         yield name, "scope", element.scope
     if isinstance(category := element.metadata.get("category"), str):
         yield name, "sibling", category
+
+
+# Negatives mined by similarity, by the rule of REFINE (arXiv 2410.12890).
+#
+# A negative has a cosine of 0.5 to 0.7 with the query and is not among the 5 nearest of all: near enough to teach something, and
+# not so near that it may be an answer that nobody wrote down. (sentence-transformers' ``mine_hard_negatives`` with
+# ``range_min=5`` leaves out the five best within the band, which is another rule.)
+
+CHUNK = 1024
+
+
+def in_band(scores: npt.NDArray[np.float32], band: Band) -> npt.NDArray[np.intp]:
+    """Returns the places of the elements in the band, nearest first.
+
+    Args:
+        scores: Cosines of one query with all elements, [elements].
+        band: The band.
+    """
+    order = np.argsort(-scores, kind="stable")[band.skip :]
+    values = scores[order]
+    found: npt.NDArray[np.intp] = order[(values >= band.low) & (values <= band.high)]
+    return found
+
+
+class Miner:
+    """Finds negatives among the elements of one type by an encoder."""
+
+    def __init__(self, encoder: Encoder, elements: Sequence[Element], texts: Sequence[str], *, band: Band | None = None) -> None:
+        """Embeds the elements.
+
+        Args:
+            encoder: The encoder.
+            elements: Elements of one type.
+            texts: The text of each.
+            band: Which elements are taken; None for REFINE's rule.
+        """
+        self._encoder = encoder
+        self._elements = elements
+        self._band = band or Band()
+        self._vectors: Vectors = encoder.encode_documents(list(texts))
+
+    def mine(self, examples: Sequence[Example], known: Sequence[Collection[str]], count: int) -> list[list[Any]]:
+        """Returns up to ``count`` negatives for each query, nearest first; none where the band is empty.
+
+        Args:
+            examples: The queries. Each is put to the encoder as retrieval would put it: with the encoder's own instructions.
+            known: Ids of all known answers of each.
+            count: Negatives for each query at most.
+        """
+        found: list[list[Any]] = []
+        for start in range(0, len(examples), CHUNK):
+            vectors = self._encode(examples[start : start + CHUNK])
+            for scores, answers in zip(vectors @ self._vectors.T, known[start : start + CHUNK], strict=True):
+                places = in_band(scores, self._band)
+                items = (self._elements[place] for place in places)
+                found.append([item for item in items if item.id not in answers][:count])
+        return found
+
+    def _encode(self, examples: Sequence[Example]) -> Vectors:
+        encoder = self._encoder
+        prompts = (
+            make_prompt(item.query, item.element_type, item.context, instructions=encoder.instructions) for item in examples
+        )
+        texts = [fit_prompt(encoder, prompt) for prompt in prompts]
+        unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        vectors: Vectors = encoder.encode_queries(list(unique))[[unique[text] for text in texts]]
+        return vectors

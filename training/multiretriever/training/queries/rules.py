@@ -9,12 +9,10 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from multiretriever.core.datasets import Example
-from multiretriever.core.evaluation.leakage import words_of
-from multiretriever.training.queries.documents import Document
+from multiretriever.core.example import Example
+from multiretriever.datasets.checks import words_of
+from multiretriever.training.queries.documents import RULE_KINDS, Document, WriterSettings, check_kinds, fault
 from multiretriever.training.queries.english import bank
-from multiretriever.training.queries.kinds import RULE_KINDS, WriterSettings, check_kinds
-from multiretriever.training.queries.sieve import fault
 from multiretriever.training.queries.slots import Slots, bank_of, keywords, slots_of
 
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from multiretriever.core import Catalog
-from multiretriever.core.datasets import GIVEN
+from multiretriever.core.example import GIVEN
 from multiretriever.training.pairs import DatasetReport, Pair
 
 LEAST_FLOWS = 20

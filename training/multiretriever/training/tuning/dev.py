@@ -11,10 +11,10 @@ import numpy as np
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 
 from multiretriever.core import InstructionSet, element_type
-from multiretriever.core.datasets import Dataset
 from multiretriever.core.prompts import make_prompt
-from multiretriever.training.pairs.texts import element_text
-from multiretriever.training.tuning.window import TrainingWindow
+from multiretriever.datasets import Dataset
+from multiretriever.training.pairs.pair import element_text
+from multiretriever.training.tuning.rows import TrainingWindow
 
 RECALL = "recall"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from multiretriever.core import InstructionSet
+from multiretriever.core.errors import QueryTruncatedWarning
+from multiretriever.core.instructions import ANY_TYPE, Prompt
+from multiretriever.core.prompts import fit_prompt
+from multiretriever.core.query import check_context
+from multiretriever.core.yaml_io import parse_yaml
 from multiretriever.training.pairs import Pair
 
 Places = NDArray[np.int64]
@@ -164,3 +172,91 @@ def contrastive_data(rows: dict[str, Rows]) -> Any:
 def _key(name: str) -> str:
     # DatasetDict takes a name for the name of a folder's part in places.
     return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+# Rehearsal: rows that keep an encoder's vectors of common texts where its base has them, against forgetting.
+#
+# Tuning on instructions and elements also moves what has nothing to do with them: questions and passages of other subjects, and
+# element types of a user's own that no recipe saw. Rehearsed rows ask for the base's own answer, as learning without forgetting
+# does (Li and Hoiem, arXiv 1606.09282, section 3), once for the bare text and once below the general instruction. So a query that
+# has no instruction of its own is read as the base would read it. Queries are short, and what they are to find is often long:
+# passages are several queries, one after the other.
+
+REHEARSAL = "rehearsal"
+_IN_PASSAGE = (2, 5)  # queries of a passage, at least and at most: about 25 to 100 tokens
+
+
+def rehearsal_texts(pairs: Iterable[Pair], most: int, passages: int = 0, seed: int = 0) -> list[str]:
+    """Returns ``most`` bare queries at most, each once and in random order, then ``passages`` of several; none with a context."""
+    texts = sorted({text for pair in pairs if (text := _bare(pair))})
+    chance = random.Random(seed)
+    chance.shuffle(texts)
+    counts = [min(chance.randint(*_IN_PASSAGE), len(texts)) for _ in range(passages if texts else 0)]
+    return texts[:most] + [" ".join(chance.sample(texts, count)) for count in counts]
+
+
+def _bare(pair: Pair) -> str:
+    """Returns the query of a pair without its instruction; blank where context stands beside it."""
+    if not pair.template:
+        return pair.query
+    body = pair.query.partition("\n")[2]
+    documents = parse_yaml(body, "query")
+    value = documents[0].value if isinstance(documents, Sequence) and documents else None
+    return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else ""
+
+
+def add_rehearsal(
+    rows: dict[str, Rows], answers: Answers, texts: Sequence[str], instructions: InstructionSet | None, window: TrainingWindow
+) -> None:
+    """Adds rows whose query is a text below the general instruction, and whose answer is the base's vector of the bare text.
+
+    Args:
+        rows: Where they go, as a group of their own.
+        answers: Learns their labels, and that the group is held.
+        texts: The bare texts.
+        instructions: Holds the general instruction; None leaves the text bare.
+        window: Cuts what is too long.
+    """
+    if not texts:
+        return
+    answers.held.add(len(answers.groups))
+    answers.groups.append(Group(REHEARSAL))
+    row = rows.setdefault(REHEARSAL, Rows([], [], []))
+    for text in texts:
+        prompt = instructions.prompt(text, ANY_TYPE, check_context({})) if instructions is not None else None
+        row.queries.append(window.cut(prompt) if prompt is not None else text)
+        row.documents.append((text,))
+        row.labels.append(len(answers))
+        answers.add(len(answers.groups) - 1, (), ())
+
+
+# What of a query is read in training: the same part that retrieval would keep.
+
+
+class TrainingWindow:
+    """Cuts queries as ``fit_prompt`` does: the instruction stays, and of flows the newest steps."""
+
+    name = "training"
+
+    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
+        """Makes the window of ``max_tokens`` tokens, special ones included, of a fast tokenizer of transformers."""
+        self._tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self.window = max_tokens - tokenizer.num_special_tokens_to_add()
+
+    def token_starts(self, text: str) -> list[int]:
+        """Returns the offset in ``text`` of each of its tokens, special tokens left out."""
+        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [start for start, _ in encoding["offset_mapping"]]
+
+    def fit(self, pair: Pair) -> str:
+        """Returns the query of a pair, cut."""
+        instruction, _, body = pair.query.partition("\n") if pair.template else ("", "", pair.query)
+        return self.cut(Prompt(instruction, body))
+
+    def cut(self, prompt: Prompt) -> str:
+        """Returns the text of a prompt, cut."""
+        with warnings.catch_warnings():
+            # Training on the end of a long flow is meant; a warning for each of thousands would say nothing.
+            warnings.simplefilter("ignore", QueryTruncatedWarning)
+            return fit_prompt(self, prompt)

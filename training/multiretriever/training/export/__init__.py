@@ -1,0 +1,1 @@
+"""A checkpoint as the folder of an encoder without torch, and back."""
