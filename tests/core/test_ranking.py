@@ -5,7 +5,7 @@ import pytest
 from catalogs import make_steps
 from encoders import FixedEncoder, WordEncoder
 from multiretriever.core import Catalog, Index, MultiRetriever, Step, element_type
-from multiretriever.core.ranking import _MIN_CANDIDATES
+from multiretriever.core.ranking import MIN_CANDIDATES
 
 # Cosines with the query's (1, 0): 0.6, 0.8, 0.28.
 VECTORS = {"red apple": (0.6, 0.8), "red stone": (0.8, 0.6), "blue stone": (0.28, 0.96), "apple red": (1, 0)}
@@ -69,7 +69,7 @@ def test_k_cuts_the_fused_order(index):
 
 
 def test_candidates_that_only_bm25_found_get_their_real_cosine():
-    fillers = [Step(id=f"f{index:03}", name=f"filler{index}") for index in range(2 * _MIN_CANDIDATES)]
+    fillers = [Step(id=f"f{index:03}", name=f"filler{index}") for index in range(2 * MIN_CANDIDATES)]
     needle = Step(id="needle", name="needle", scope="far")
     vectors = {"find the needle": (1, 0), "needle\nfar": (0.28, 0.96)}
     with Index.from_catalog(Catalog([*fillers, needle]), encoder=FixedEncoder(vectors, other=(0.8, 0.6))) as index:
@@ -98,7 +98,7 @@ def test_hybrid_is_what_scoring_every_candidate_gives(weight):
             cosines = {name: float(vectors[name] @ vector) for name in texts}
             shares = lexical.scores(query, {})
             shares = dict(zip(lexical.ids, (shares / shares.max()).tolist(), strict=True))
-            both = [sorted(part, key=lambda name: (-part[name], name))[:_MIN_CANDIDATES] for part in (cosines, shares)]
+            both = [sorted(part, key=lambda name: (-part[name], name))[:MIN_CANDIDATES] for part in (cosines, shares)]
             scores = sorted((weight * cosines[name] + (1 - weight) * shares[name] for name in {*both[0], *both[1]}), reverse=True)
             assert [hit.score for hit in retriever.retrieve(query, "step", k=5)] == pytest.approx(scores[:5], abs=1e-4)
 

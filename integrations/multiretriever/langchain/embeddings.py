@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,12 +12,11 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from multiretriever.core.elements import element_type as type_of
-from multiretriever.core.encoders import Encoder, Vectors, load_encoder, make_fingerprint, unit_vectors
+from multiretriever.core.encoders import EncoderSpec, Vectors, load_encoder, make_fingerprint, unit_vectors
 from multiretriever.core.errors import EncoderError, ParameterError
 from multiretriever.core.instructions import InstructionSet
 from multiretriever.core.prompts import fit_prompt, make_prompt
-from multiretriever.core.query import check_context
-from multiretriever.core.retriever import Context
+from multiretriever.core.query import Context, check_context
 
 
 class InstructionEmbeddings(Embeddings):
@@ -32,7 +30,7 @@ class InstructionEmbeddings(Embeddings):
         context: What else is known of every query.
     """
 
-    def __init__(self, encoder: Encoder | str | Path | None = None, *, element_type: str, context: Context = None) -> None:
+    def __init__(self, encoder: EncoderSpec = None, *, element_type: str, context: Context = None) -> None:
         """Makes embeddings.
 
         Args:

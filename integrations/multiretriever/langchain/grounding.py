@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -11,8 +12,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 
 from multiretriever.core.elements import element_type
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.query import check_k
-from multiretriever.core.retriever import Grounding
+from multiretriever.core.query import SearchOptions, check_k
 from multiretriever.langchain.retrievers import SearchFields, to_document
 
 GroundingInput: TypeAlias = str | dict[str, Any]
@@ -67,21 +67,19 @@ class GroundingRunnable(SearchFields, RunnableSerializable[GroundingInput, Groun
         return await self._acall_with_config(self._aground, input, config, **kwargs)
 
     def _ground(self, value: GroundingInput, **given: Any) -> GroundingOutput:
-        query, options = self._read(value, given)
-        return _documents(self.retriever.ground(query, **options))
+        query, k, options = self._read(value, given)
+        found = self.retriever.ground(query, k, context=options.context, where=options.where, mode=options.mode)
+        return {name: [to_document(hit) for hit in hits] for name, hits in found.items()}
 
     async def _aground(self, value: GroundingInput, **given: Any) -> GroundingOutput:
-        query, options = self._read(value, given)
-        return _documents(await self.retriever.aground(query, **options))
+        return await asyncio.to_thread(self._ground, value, **given)
 
-    def _read(self, value: Any, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        if not isinstance(value, Mapping):
-            return value, self._options(given)
-        if "query" not in value:
-            raise ParameterError(f"the input is a query, or a mapping with the key 'query' (got the keys {list(value)})")
-        merged = {**given, **{name: item for name, item in value.items() if name != "query"}}
-        return value["query"], self._options(merged)
-
-
-def _documents(grounding: Grounding) -> GroundingOutput:
-    return {name: [to_document(hit) for hit in hits] for name, hits in grounding.items()}
+    def _read(self, value: Any, given: Mapping[str, Any]) -> tuple[Any, Any, SearchOptions]:
+        """Returns the query, the hits by element type, and the other options."""
+        query = value
+        if isinstance(value, Mapping):
+            if "query" not in value:
+                raise ParameterError(f"the input is a query, or a mapping with the key 'query' (got the keys {list(value)})")
+            query, given = value["query"], {**given, **{name: item for name, item in value.items() if name != "query"}}
+        k = self.k if given.get("k") is None else given["k"]
+        return query, k, self._options({name: item for name, item in given.items() if name != "k"})

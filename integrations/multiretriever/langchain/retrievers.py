@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import pydantic
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -15,18 +14,25 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from typing_extensions import Self
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import element_type
 from multiretriever.core.elements import element_type as type_of
-from multiretriever.core.encoders import Encoder
+from multiretriever.core.encoders import EncoderSpec
 from multiretriever.core.errors import MultiRetrieverError, ParameterError
-from multiretriever.core.index import DEFAULT_NAME, Index
-from multiretriever.core.query import Mode, QueryContext, Where, check_context, check_k, check_mode, check_query, check_where
-from multiretriever.core.retriever import Context, Hit, MultiRetriever
+from multiretriever.core.index import DEFAULT_NAME
+from multiretriever.core.query import (
+    Context,
+    Mode,
+    QueryContext,
+    SearchOptions,
+    Where,
+    check_context,
+    check_k,
+    check_mode,
+    check_query,
+    check_where,
+)
+from multiretriever.core.retriever import Hit, MultiRetriever
 from multiretriever.langchain.batch import Answer, Configs, aend_runs, astart_runs, end_runs, raise_first, start_runs
 
-# What all runnables of this package are given, at construction and at every call.
-
-OPTIONS = ("k", "context", "where", "mode")
 # LangChain takes these out of a call's arguments only after it has handed them on.
 _OF_LANGCHAIN = ("verbose",)
 
@@ -42,6 +48,9 @@ class SearchFields(pydantic.BaseModel):
     """
 
     model_config = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    # What a call takes beside the options of a search.
+    beside: ClassVar[tuple[str, ...]] = ()
 
     retriever: MultiRetriever
     context: QueryContext | None = None
@@ -73,20 +82,15 @@ class SearchFields(pydantic.BaseModel):
     def _check_mode(cls, value: Any) -> Any:
         return None if value is None else check_mode(value)
 
-    def _options(self, given: Mapping[str, Any], known: Sequence[str] = OPTIONS) -> dict[str, Any]:
+    def _options(self, given: Mapping[str, Any]) -> SearchOptions:
         """Returns the options of one call: those given to it, and the own ones for the others.
 
-        Args:
-            given: Arguments of the call; None stands for not given.
-            known: Names that it may have.
-
         Raises:
-            ParameterError: A name is unknown.
+            ParameterError: A name is unknown, or a value is not valid.
         """
-        unknown = [name for name in given if name not in (*known, *_OF_LANGCHAIN)]
-        if unknown:
-            raise ParameterError(f"a call of {type(self).__name__} takes no {unknown[0]!r}; it takes {', '.join(known)}")
-        return {name: getattr(self, name) if given.get(name) is None else given[name] for name in known}
+        own = SearchOptions(context=self.context, where=self.where, mode=self.mode)
+        named = {name: value for name, value in given.items() if name not in _OF_LANGCHAIN}
+        return own.replaced(named, beside=self.beside)
 
 
 def _core_error(owner: type, error: pydantic.ValidationError) -> MultiRetrieverError:
@@ -99,80 +103,22 @@ def _core_error(owner: type, error: pydantic.ValidationError) -> MultiRetrieverE
     return ParameterError(f"{owner.__name__}: {field}: {first['msg']}")
 
 
-def one_each(context: Context | Sequence[Context], count: int) -> list[Context]:
-    """Returns the context of each of ``count`` queries.
-
-    Raises:
-        ParameterError: There are not as many contexts as queries.
-    """
-    if not _are_several(context):
+def _one_each(context: Any, count: int) -> list[Context]:
+    """Returns the context of each of ``count`` queries, of one for all or of a list of one for each."""
+    if not isinstance(context, Sequence) or isinstance(context, str):
         return [cast(Context, context)] * count
-    contexts = list(cast(Sequence[Context], context))
-    if len(contexts) != count:
-        raise ParameterError(f"context is one for all queries, or a list of {count}, one for each (got {len(contexts)})")
-    return contexts
-
-
-def check_table(table: Any) -> str:
-    """Returns the name of a table.
-
-    Raises:
-        ParameterError: It is no text, or blank.
-    """
-    if not isinstance(table, str) or not table.strip():
-        raise ParameterError(f"table is the name of a table (got {table!r})")
-    return table
-
-
-def within_table(options: Mapping[str, Any], table: str) -> dict[str, Any]:
-    """Returns options with the table in the context and in the filter.
-
-    Raises:
-        ParameterError: The filter names another table.
-    """
-    context, where = options["context"], options["where"] or {}
-    if not isinstance(where, Mapping) or where.get("table", table) != table:
-        raise ParameterError(f"table is {table!r} and where is {where!r}; give the table once")
-    several = _are_several(context)
-    contexts = [check_context(item).model_copy(update={"table": table}) for item in (context if several else [context])]
-    return {**options, "context": contexts if several else contexts[0], "where": {**where, "table": table}}
-
-
-def _are_several(context: Any) -> bool:
-    return isinstance(context, Sequence) and not isinstance(context, str)
-
-
-def fault_of(query: Any, context: Context) -> Exception | None:
-    """Returns what is wrong with one query of a batch, or None."""
-    try:
-        check_query(query)
-        check_context(context)
-    except ParameterError as error:
-        return error
-    return None
-
-
-# Hits as LangChain documents.
+    if len(context) != count:
+        raise ParameterError(f"context is one for all queries, or a list of {count}, one for each (got {len(context)})")
+    return list(context)
 
 
 def to_document(hit: Hit) -> Document:
     """Returns a hit as a new document, which shares nothing with it.
 
-    ``id`` is that of the element, ``page_content`` the text that was embedded. ``metadata`` holds ``score``, ``rank``, ``mode``,
-    ``id``, ``element_type``, ``scope``, ``name``, ``label`` and ``description``; the attributes that the type can be filtered on,
-    such as ``table``, where they have a value; and the element's own metadata, which gives way where a name is the same.
+    ``id`` is that of the element, ``page_content`` the text that was embedded, ``metadata`` what ``Hit.metadata`` returns and the
+    ``score``.
     """
-    element = hit.element
-    kind = element_type(element.element_type)
-    metadata: dict[str, Any] = {
-        **element.metadata,
-        **{name: getattr(element, name) for name in kind.filters if getattr(element, name) not in (None, "")},
-        "score": float(hit.score),
-        "rank": hit.rank,
-        "mode": hit.mode,
-        **{name: getattr(element, name) for name in ("id", "element_type", "scope", "name", "label", "description")},
-    }
-    return Document(id=hit.id, page_content=kind.text(element), metadata=copy.deepcopy(metadata))
+    return Document(id=hit.id, page_content=hit.text, metadata={**hit.metadata(), "score": float(hit.score)})
 
 
 class ElementRetriever(SearchFields, BaseRetriever):
@@ -211,7 +157,7 @@ class ElementRetriever(SearchFields, BaseRetriever):
         cls,
         location: str | Path,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         index_name: str = DEFAULT_NAME,
         **options: Any,
     ) -> Self:
@@ -228,7 +174,7 @@ class ElementRetriever(SearchFields, BaseRetriever):
             EncoderError: The encoder cannot be loaded.
             ParameterError: An option is not valid.
         """
-        return cls._over(Index.open(location, encoder=encoder, name=index_name), options)
+        return cls._over(MultiRetriever.open(location, encoder=encoder, name=index_name), options)
 
     @classmethod
     def from_catalog(
@@ -236,7 +182,7 @@ class ElementRetriever(SearchFields, BaseRetriever):
         catalog: Catalog | str | Path,
         location: str | Path | None = None,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         index_name: str = DEFAULT_NAME,
         **options: Any,
     ) -> Self:
@@ -252,15 +198,14 @@ class ElementRetriever(SearchFields, BaseRetriever):
         Raises:
             CatalogError: The catalog cannot be read. Beside that, what ``from_path`` raises.
         """
-        known = catalog if isinstance(catalog, Catalog) else Catalog.from_path(catalog)
-        return cls._over(Index.from_catalog(known, location, encoder=encoder, name=index_name), options)
+        return cls._over(MultiRetriever.from_catalog(catalog, location, encoder=encoder, name=index_name), options)
 
     @classmethod
-    def _over(cls, index: Index, options: dict[str, Any]) -> Self:
+    def _over(cls, retriever: MultiRetriever, options: dict[str, Any]) -> Self:
         try:
-            return cls(retriever=MultiRetriever(index), **options)
+            return cls(retriever=retriever, **options)
         except BaseException:
-            index.close()
+            retriever.close()
             raise
 
     def close(self) -> None:
@@ -300,34 +245,45 @@ class ElementRetriever(SearchFields, BaseRetriever):
             raise_first(answers)
         return cast(list[list[Document]], answers)
 
+    def _options(self, given: Mapping[str, Any]) -> SearchOptions:
+        return super()._options({"k": self.k, **{name: value for name, value in given.items() if value is not None}})
+
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
-        return [to_document(hit) for hit in self.retriever.retrieve(query, self.element_type, **self._options(options))]
+        (hits,) = self.retriever.search([query], self.element_type, self._options(options))
+        return [to_document(hit) for hit in hits]
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
-        hits = await self.retriever.aretrieve(query, self.element_type, **self._options(options))
+        (hits,) = await asyncio.to_thread(self.retriever.search, [query], self.element_type, self._options(options))
         return [to_document(hit) for hit in hits]
 
     def _answers(self, queries: Sequence[str], given: Mapping[str, Any]) -> list[Answer]:
         """Answers all queries in one pass; a query with a fault of its own does not spoil the others."""
         try:
-            options = self._options(given)
-            contexts = one_each(options.pop("context"), len(queries))
-            faults = [fault_of(query, context) for query, context in zip(queries, contexts, strict=True)]
-            sound = [place for place, fault in enumerate(faults) if fault is None]
-            found = self.retriever.retrieve_batch(
+            contexts = _one_each(given.get("context"), len(queries))
+            asked = [self._asked(query, {**given, "context": item}) for query, item in zip(queries, contexts, strict=True)]
+            sound = {place: item for place, item in enumerate(asked) if isinstance(item, SearchOptions)}
+            found = self.retriever.search(
                 [queries[place] for place in sound],
                 self.element_type,
-                context=[contexts[place] for place in sound],
-                **options,
+                next(iter(sound.values()), None),
+                contexts=[options.context for options in sound.values()],
             )
         except Exception as error:
             return [error] * len(queries)
         documents = {place: [to_document(hit) for hit in hits] for place, hits in zip(sound, found, strict=True)}
-        return [documents[place] if fault is None else fault for place, fault in enumerate(faults)]
+        return [documents[place] if isinstance(item, SearchOptions) else item for place, item in enumerate(asked)]
+
+    def _asked(self, query: Any, given: Mapping[str, Any]) -> SearchOptions | Exception:
+        """Returns the options of one query of a batch, or what is wrong with it."""
+        try:
+            check_query(query)
+            return self._options(given)
+        except ParameterError as error:
+            return error
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)
@@ -356,18 +312,22 @@ class FieldRetriever(ElementRetriever):
         table: Name of the table, also as an argument of a call. It goes into the query and limits the hits.
     """
 
+    beside: ClassVar[tuple[str, ...]] = ("table",)
+
     element_type: Literal["field"] = "field"
     table: str | None = None
 
     @pydantic.field_validator("table", mode="before")
     @classmethod
     def _check_table(cls, value: Any) -> str | None:
-        return None if value is None else check_table(value)
+        if value is not None:
+            SearchOptions().within_table(value)
+        return cast("str | None", value)
 
-    def _options(self, given: Mapping[str, Any], known: Sequence[str] = (*OPTIONS, "table")) -> dict[str, Any]:
-        options = super()._options(given, known)
-        table = options.pop("table")
-        return options if table is None else within_table(options, check_table(table))
+    def _options(self, given: Mapping[str, Any]) -> SearchOptions:
+        table = self.table if given.get("table") is None else given["table"]
+        options = super()._options({name: value for name, value in given.items() if name != "table"})
+        return options if table is None else options.within_table(table)
 
 
 class CatalogItemRetriever(ElementRetriever):

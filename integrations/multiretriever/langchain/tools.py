@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pydantic
@@ -17,7 +16,7 @@ from langchain_core.utils.function_calling import convert_to_openai_function
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import element_type as type_of
-from multiretriever.core.encoders import Encoder
+from multiretriever.core.encoders import EncoderSpec
 from multiretriever.core.errors import CatalogError, ParameterError, Problem, QueryError
 from multiretriever.core.index import Index
 from multiretriever.core.query import MAX_QUERY, Mode, check_k, check_mode
@@ -148,7 +147,7 @@ class ToolSelector(Runnable[ToolQuery, list[BaseTool]]):
         self,
         tools: Sequence[BaseTool],
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         k: int = 10,
         mode: Mode = DEFAULT_MODE,
     ) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 from multiretriever.core.elements import element_type as registered_type
-from multiretriever.core.encoders import Encoder, Vectors, load_encoder, make_fingerprint, unit_vectors
+from multiretriever.core.encoders import Encoder, EncoderSpec, Vectors, load_encoder, make_fingerprint, unit_vectors
 from multiretriever.core.errors import EncoderError, EncoderMismatchError, ParameterError
 from multiretriever.core.instructions import InstructionSet
 from multiretriever.core.prompts import fit_prompt, make_prompt
@@ -40,11 +39,11 @@ class InstructionEmbeddings(BaseEmbedding):
     instruction: str = Field(description="The sentence put before queries.")
     fingerprint: str = Field(description="Fingerprint of the encoder.")
     _encoder: Encoder = PrivateAttr()
-    _source: Encoder | str | Path | None = PrivateAttr()
+    _source: EncoderSpec = PrivateAttr()
 
     def __init__(
         self,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         *,
         element_type: str,
         context: QueryContext | Mapping[str, Any] | None = None,
@@ -126,7 +125,7 @@ class InstructionEmbeddings(BaseEmbedding):
         return await asyncio.to_thread(self._get_text_embeddings, texts)
 
 
-def _restore(cls: type[InstructionEmbeddings], source: Encoder | str | Path | None, values: dict[str, Any]) -> Any:
+def _restore(cls: type[InstructionEmbeddings], source: EncoderSpec, values: dict[str, Any]) -> Any:
     return cls(source, **values)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,16 +13,13 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from typing_extensions import Self
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import element_type
 from multiretriever.core.elements import element_type as registered_type
-from multiretriever.core.encoders import Encoder, Vectors, unit_vectors
+from multiretriever.core.encoders import EncoderSpec, Vectors, unit_vectors
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.index import DEFAULT_NAME, Index
+from multiretriever.core.index import DEFAULT_NAME
 from multiretriever.core.prompts import fit_prompt
-from multiretriever.core.query import Mode, QueryContext, Where, check_context, check_k, check_mode
-from multiretriever.core.retriever import Context, Hit, MultiRetriever
-
-# What the retrievers of one type and of several types share.
+from multiretriever.core.query import Context, Mode, SearchOptions, Where, check_context, check_k
+from multiretriever.core.retriever import Hit, MultiRetriever
 
 
 class IndexRetriever(BaseRetriever):
@@ -54,13 +49,12 @@ class IndexRetriever(BaseRetriever):
         """
         super().__init__(callback_manager=callback_manager, verbose=verbose)
         self.retriever = retriever
-        self.mode = None if mode is None else check_mode(mode)
-        self.where = where
-        self.context: QueryContext = check_context(context)
+        options = SearchOptions(context=context, where=where, mode=mode)
+        self.mode, self.where, self.context = options.mode, options.where, check_context(options.context)
 
     @classmethod
     def from_path(
-        cls, location: str | Path, *, encoder: Encoder | str | Path | None = None, index_name: str = DEFAULT_NAME, **options: Any
+        cls, location: str | Path, *, encoder: EncoderSpec = None, index_name: str = DEFAULT_NAME, **options: Any
     ) -> Self:
         """Opens an index and makes a retriever over it.
 
@@ -73,7 +67,7 @@ class IndexRetriever(BaseRetriever):
         Raises:
             MultiRetrieverError: What ``Index.open`` and the class raise.
         """
-        return cls._over(Index.open(location, encoder=encoder, name=index_name), options)
+        return cls._over(MultiRetriever.open(location, encoder=encoder, name=index_name), options)
 
     @classmethod
     def from_catalog(
@@ -81,7 +75,7 @@ class IndexRetriever(BaseRetriever):
         catalog: Catalog | str | Path,
         location: str | Path | None = None,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         index_name: str = DEFAULT_NAME,
         **options: Any,
     ) -> Self:
@@ -97,15 +91,14 @@ class IndexRetriever(BaseRetriever):
         Raises:
             MultiRetrieverError: What ``Catalog.from_path``, ``Index.from_catalog`` and the class raise.
         """
-        read = catalog if isinstance(catalog, Catalog) else Catalog.from_path(catalog)
-        return cls._over(Index.from_catalog(read, location, encoder=encoder, name=index_name), options)
+        return cls._over(MultiRetriever.from_catalog(catalog, location, encoder=encoder, name=index_name), options)
 
     @classmethod
-    def _over(cls, index: Index, options: dict[str, Any]) -> Self:
+    def _over(cls, retriever: MultiRetriever, options: dict[str, Any]) -> Self:
         try:
-            return cls(MultiRetriever(index), **options)
+            return cls(retriever, **options)
         except BaseException:
-            index.close()
+            retriever.close()
             raise
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -116,8 +109,6 @@ class IndexRetriever(BaseRetriever):
         """Closes the index, also for others that share ``retriever``."""
         self.retriever.close()
 
-
-# Hits as LlamaIndex nodes.
 
 # How a hit was found is nothing that a chat model needs to read; label and description stand in the text already.
 _NOT_FOR_LLM = ("rank", "mode", "label", "description")
@@ -138,25 +129,15 @@ class ElementNode(TextNode):
 def to_node(hit: Hit) -> NodeWithScore:
     """Makes a node of a hit; nothing in it is shared with the hit.
 
-    Its id is the element's, its text what was embedded, its score the hit's. ``metadata`` holds ``rank``, ``mode``, ``id``,
-    ``element_type``, ``scope``, ``name``, ``label`` and ``description``; the attributes that the type can be filtered on, such as
-    ``table``, where they have a value; and the element's own metadata, which gives way where a name is the same.
+    Its id is the element's, its text what was embedded, its score the hit's, its ``metadata`` what ``Hit.metadata`` returns.
 
     Raises:
         ElementTypeError: The type of the element is no longer registered.
     """
-    element = hit.element
-    kind = element_type(element.element_type)
-    metadata: dict[str, Any] = {
-        **copy.deepcopy(element.metadata),
-        **{name: getattr(element, name) for name in kind.filters if getattr(element, name) not in (None, "")},
-        **{name: getattr(element, name) for name in ("id", "element_type", "scope", "name", "label", "description")},
-        "rank": hit.rank,
-        "mode": hit.mode,
-    }
+    metadata = hit.metadata()
     node = ElementNode(
-        id_=element.id,
-        text=kind.text(element),
+        id_=hit.id,
+        text=hit.text,
         metadata=metadata,
         excluded_llm_metadata_keys=list(_NOT_FOR_LLM),
         # The text is just what the index embedded for the element.
@@ -225,15 +206,8 @@ class ElementRetriever(IndexRetriever):
         self._top_k = check_k(value, registered_type(self.element_type).default_k)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        (hits,) = self.retriever.retrieve_batch(
-            [query_bundle.query_str],
-            self.element_type,
-            k=self.similarity_top_k,
-            context=self.context,
-            where=self.where,
-            mode=self.mode,
-            vectors=self._vectors(query_bundle),
-        )
+        options = SearchOptions(self.similarity_top_k, self.context, self.where, self.mode)
+        (hits,) = self.retriever.search([query_bundle.query_str], self.element_type, options, vectors=self._vectors(query_bundle))
         return [to_node(hit) for hit in hits]
 
     def _vectors(self, bundle: QueryBundle) -> Vectors | None:
@@ -306,18 +280,10 @@ class FieldRetriever(ElementRetriever):
             ParameterError: The table is no name, or the filter names another one. Beside that, what ``ElementRetriever`` raises.
         """
         if table is not None:
-            where = _within(table, where)
-            context = check_context(context).model_copy(update={"table": table})
+            within = SearchOptions(context=context, where=where).within_table(table)
+            where, context = within.where, within.context
         super().__init__(retriever, element_type, where=where, context=context, **options)
         self.table = table
-
-
-def _within(table: Any, where: Any) -> dict[str, Any]:
-    if not isinstance(table, str) or not table.strip():
-        raise ParameterError(f"table is the name of a table (got {table!r})")
-    if where is not None and (not isinstance(where, Mapping) or where.get("table", table) != table):
-        raise ParameterError(f"table is {table!r} and where is {where!r}; give the table once")
-    return {**(where or {}), "table": table}
 
 
 class CatalogItemRetriever(ElementRetriever):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from llama_index.core.objects import ObjectRetriever, SimpleToolNodeMapping
@@ -12,7 +11,7 @@ from llama_index.core.tools import BaseTool, RetrieverTool, ToolMetadata, ToolOu
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import element_type
-from multiretriever.core.encoders import Encoder
+from multiretriever.core.encoders import EncoderSpec
 from multiretriever.core.errors import CatalogError, ParameterError, Problem
 from multiretriever.core.index import Index
 from multiretriever.core.query import Mode, check_k, check_mode
@@ -103,7 +102,7 @@ class ToolSelector(ObjectRetriever[BaseTool]):
         self,
         tools: Sequence[BaseTool],
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         k: int = 10,
         mode: Mode = DEFAULT_MODE,
     ) -> None:

@@ -303,12 +303,14 @@ def unregister_element_type(name: str) -> None:
         _registry.pop(name, None)
 
 
-def element_type(name: str) -> ElementType:
-    """Returns the type of a name, or of its plural.
+def element_type(name: str | ElementType) -> ElementType:
+    """Returns the type of a name, or of its plural; a type is returned as it is.
 
     Raises:
         ElementTypeError: There is none; the message lists those that there are.
     """
+    if isinstance(name, ElementType):
+        return name
     if isinstance(name, str):
         for kind in _registry.values():
             if name in (kind.name, kind.plural):

@@ -7,7 +7,6 @@ known as lines of YAML. Text of users and catalogs is only ever concatenated, ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -45,24 +44,36 @@ class Template(pydantic.BaseModel):
     query_key: Text = "query"
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A query made ready for an encoder.
+class Prompt(str):
+    """A query made ready for an encoder: the text that it reads, which knows its parts, so that nobody takes it apart again.
 
     Attributes:
-        instruction: The sentence before it; empty for an encoder that was trained without.
+        instruction: The sentence before the query; empty for an encoder that was trained without.
         body: The context and the query as YAML lines, the query last; or the bare query.
         template: Id of the template that was chosen; None for the bare query.
+        bare: The query and the short values of its context, for an encoder that was trained without instructions.
     """
 
     instruction: str
     body: str
-    template: str | None = None
+    template: str | None
+    bare: str
+
+    def __new__(cls, instruction: str, body: str, template: str | None = None, *, bare: str | None = None) -> Prompt:
+        """Puts the parts together; ``bare`` is the body where it is not given."""
+        prompt = super().__new__(cls, f"{instruction}\n{body}" if instruction else body)
+        prompt.instruction, prompt.body, prompt.template = instruction, body, template
+        prompt.bare = body if bare is None else bare
+        return prompt
 
     @property
     def text(self) -> str:
-        """What the encoder reads."""
-        return f"{self.instruction}\n{self.body}" if self.instruction else self.body
+        """What the encoder reads, as plain text."""
+        return str.__str__(self)
+
+    def with_body(self, body: str) -> Prompt:
+        """Returns the prompt with another body, say a shortened one."""
+        return Prompt(self.instruction, body, self.template, bare=self.bare if self.instruction else body)
 
 
 class InstructionSet:
@@ -114,7 +125,8 @@ class InstructionSet:
         template = self.choose(element_type, context.given)
         lines = context.lines
         key = template.query_key if template.query_key not in lines else "query"
-        return Prompt(template.instruction, dump_yaml({**lines, key: query}).rstrip("\n"), template.id)
+        body = dump_yaml({**lines, key: query}).rstrip("\n")
+        return Prompt(template.instruction, body, template.id, bare=context.before(query))
 
     @property
     def prompts(self) -> dict[str, str]:

@@ -1,22 +1,22 @@
-"""From a query and its context to what the encoder is given."""
+"""From a query and its context to the prompt that an encoder reads, fitted into its window."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
-from multiretriever.core.elements import element_type, element_types
+from multiretriever.core.elements import ElementType, element_type, element_types
 from multiretriever.core.encoders.base import Encoder, Windowed
 from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import InstructionSet, Prompt
-from multiretriever.core.query import QueryContext, check_context, check_query
+from multiretriever.core.query import Context, check_context, check_query
+
+SPECIAL_TOKENS = 2
 
 
 def make_prompt(
     query: str,
-    name: str,
-    context: QueryContext | Mapping[str, Any] | None = None,
+    kind: ElementType | str,
+    context: Context = None,
     *,
     instructions: InstructionSet | None,
 ) -> Prompt:
@@ -24,7 +24,7 @@ def make_prompt(
 
     Args:
         query: The query.
-        name: Name of the element type.
+        kind: The element type, or its name.
         context: What else is known.
         instructions: Instructions of the encoder; None for one that was trained without, which is given the short values of the
             context and the query.
@@ -34,24 +34,19 @@ def make_prompt(
         ParameterError: The context is not valid.
         ElementTypeError: The type is unknown.
     """
-    checked, known, kind = check_query(query), check_context(context), element_type(name)
+    checked, known, kind = check_query(query), check_context(context), element_type(kind)
     if instructions is None:
         # An encoder that never saw flows in training finds the next step worse with the flow or the requirement before the
         # annotation (Step@15 of 0.60 falls to 0.34 on the bundled flows), and fields much better with their table's name.
-        return Prompt("", "\n".join([*known.words, checked]))
+        return Prompt("", known.before(checked))
     # What the encoder was trained with, or the caller chose, stands before what a type brings along.
     known_ids = {template.id for template in instructions.templates}
     own = [template for item in element_types() for template in item.instructions if template.id not in known_ids]
     return (instructions.with_templates(own) if own else instructions).prompt(checked, kind.name, known)
 
 
-# Fitting a query into the encoder's window.
-
-SPECIAL_TOKENS = 2
-
-
-def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
-    """Returns the text of a prompt, shortened from its oldest side where it does not fit the encoder's window.
+def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> Prompt:
+    """Returns a prompt, shortened from its oldest side where it does not fit the encoder's window.
 
     The instruction is always kept; of the body the newest part stays, that is its end: the last steps of a flow, and the
     query's own text. Whole lines are dropped where that leaves any. Encoders that cannot tell their window get the whole text.
@@ -61,23 +56,23 @@ def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> str:
             encoder was trained on the newest part of flows alone (``InstructionSet.query_tokens``) is no reason to warn.
     """
     # A token is never shorter than a byte, so that most queries need not be tokenised twice.
-    if not isinstance(encoder, Windowed) or len(prompt.text.encode()) <= (window := _window(encoder)):
-        return prompt.text
+    if not isinstance(encoder, Windowed) or len(prompt.encode()) <= (window := _window(encoder)):
+        return prompt
     starts = encoder.token_starts(prompt.body)
     # An instruction that fills the window by itself is cut by the encoder; the query's last token is then as good as any.
     room = max(1, window - len(encoder.token_starts(prompt.instruction)))
     if len(starts) <= room:
-        return prompt.text
+        return prompt
     kept = _newest(prompt.body, starts[-room])
     if len(starts) <= room + encoder.window - window:
-        return Prompt(prompt.instruction, kept).text
+        return prompt.with_body(kept)
     warnings.warn(
         f"the query has {len(starts)} tokens and {encoder.name!r} reads {room} beside the instruction: "
         f"the first {len(prompt.body) - len(kept)} of its {len(prompt.body)} characters were left out",
         QueryTruncatedWarning,
         stacklevel=3,
     )
-    return Prompt(prompt.instruction, kept).text
+    return prompt.with_body(kept)
 
 
 def _window(encoder: Windowed) -> int:

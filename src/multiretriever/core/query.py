@@ -1,10 +1,11 @@
-"""What a query is made of, and checking it before anything is done with it."""
+"""What a query is made of - text, context, k, filter, mode - and checking it before anything is done with it."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast
 
 import pydantic
@@ -17,6 +18,9 @@ from multiretriever.core.names import split_words
 Mode = Literal["dense", "lexical", "hybrid"]
 MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
 MAX_QUERY = 100_000
+# Chroma turns larger integers into floats without a word.
+MAX_INTEGER = 2**63 - 1
+Where = Mapping[str, str | int | float | bool]
 _MAX_FLOW = 1_000_000
 
 
@@ -70,6 +74,10 @@ class QueryContext(pydantic.BaseModel):
         values = (self.scope, self.type, self.table, *(self.model_extra or {}).values())
         return tuple(split_words(str(value)) for value in values if isinstance(value, str | int | float) and value != "")
 
+    def before(self, query: str) -> str:
+        """Returns the short values and the query, a line each: what BM25 and an encoder without instructions read."""
+        return "\n".join([*self.words, query])
+
     @property
     def lines(self) -> dict[str, Any]:
         """What is written above the query, the flow last, since it is its newest part that is kept when room is short."""
@@ -78,6 +86,69 @@ class QueryContext(pydantic.BaseModel):
         if self.flow is not None:
             values["flow"] = self.flow.to_dict()
         return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+Context = QueryContext | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search, beside the query and the element type. Checked as far as that is possible without an index.
+
+    Attributes:
+        k: Hits at most; None for the type's default (15 steps, 5 of the others).
+        context: What else is known (see ``QueryContext``). It goes into the query and does not limit the hits.
+        where: Values that hits must have, such as ``{"scope": "core"}``.
+        mode: How to rank: ``dense``, ``lexical`` or ``hybrid``; None for the retriever's own.
+
+    Raises:
+        ParameterError: ``k``, ``context`` or ``mode`` is not valid.
+        FilterError: ``where`` is not a mapping.
+    """
+
+    k: int | None = None
+    context: Context = None
+    where: Where | None = None
+    mode: Mode | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what is given."""
+        check_k(self.k, 1)
+        object.__setattr__(self, "context", check_context(self.context))
+        if self.where is not None and not isinstance(self.where, Mapping):
+            raise _not_a_filter(self.where)
+        if self.mode is not None:
+            check_mode(self.mode)
+
+    def within_table(self, table: Any) -> SearchOptions:
+        """Returns options for the fields of one table: it goes into the context, and other tables' fields are left out.
+
+        Raises:
+            ParameterError: The table is no name, or the filter names another one.
+        """
+        if not isinstance(table, str) or not table.strip():
+            raise ParameterError(f"table is the name of a table (got {table!r})")
+        where = self.where or {}
+        if where.get("table", table) != table:
+            raise ParameterError(f"table is {table!r} and where is {where!r}; give the table once")
+        context = check_context(self.context).model_copy(update={"table": table})
+        return replace(self, context=context, where={**where, "table": table})
+
+    def replaced(self, given: Mapping[str, Any], *, beside: Sequence[str] = ()) -> SearchOptions:
+        """Returns these options with those of one call in their place; None stands for not given.
+
+        Args:
+            given: The options of the call.
+            beside: Names of what else the call takes, for the message.
+
+        Raises:
+            ParameterError: A name is unknown, or a value is not valid.
+        """
+        known = [field.name for field in fields(self)]
+        unknown = next((name for name in given if name not in known), None)
+        if unknown is not None:
+            raise ParameterError(f"a search takes no {unknown!r}; it takes {', '.join([*known, *beside])}")
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 def _is_plain(value: Any) -> bool:
@@ -152,11 +223,6 @@ def check_mode(mode: Any) -> Mode:
     return cast(Mode, mode)
 
 
-# Filters: equality on scope, table and whatever else the catalog declares.
-
-Where = Mapping[str, str | int | float | bool]
-
-
 def check_where(where: Any, names: Sequence[str], element_type: str) -> dict[str, str | int | float | bool]:
     """Checks a filter.
 
@@ -171,9 +237,7 @@ def check_where(where: Any, names: Sequence[str], element_type: str) -> dict[str
     if where is None:
         return {}
     if not isinstance(where, Mapping):
-        raise FilterError(
-            f"a filter maps names to values, such as {{'scope': 'core'}} (got {type(where).__name__}: {where!r:.60})"
-        )
+        raise _not_a_filter(where)
     for name, value in where.items():
         if name not in names:
             near = difflib.get_close_matches(str(name), names, n=1)
@@ -186,13 +250,13 @@ def check_where(where: Any, names: Sequence[str], element_type: str) -> dict[str
     return dict(where)
 
 
+def _not_a_filter(where: Any) -> FilterError:
+    return FilterError(f"a filter maps names to values, such as {{'scope': 'core'}} (got {type(where).__name__}: {where!r:.60})")
+
+
 def _comparable(value: Any) -> bool:
     if isinstance(value, str):
         return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # Chroma refuses lone surrogates
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and abs(value) <= MAX_INTEGER
-
-
-# Chroma turns larger integers into floats without a word.
-MAX_INTEGER = 2**63 - 1

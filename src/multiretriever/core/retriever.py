@@ -1,8 +1,9 @@
-"""The retriever: one encoder and one index for every element type."""
+"""The retriever: one encoder and one index for every element type, and the hits that it returns."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from multiretriever.core.elements import Element, element_type
-from multiretriever.core.encoders import Encoder, Vectors, unit_vectors
+from multiretriever.core.catalog import Catalog
+from multiretriever.core.elements import Element, ElementType, element_type
+from multiretriever.core.encoders import EncoderSpec, Vectors, unit_vectors
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.index import DEFAULT_NAME, Index
 from multiretriever.core.instructions import InstructionSet, Prompt
 from multiretriever.core.prompts import fit_prompt, make_prompt
-from multiretriever.core.query import Mode, QueryContext, Where, check_context, check_k, check_mode, check_query, check_where
-from multiretriever.core.ranking import DENSE_WEIGHT, Search, rank
+from multiretriever.core.query import (
+    Context,
+    Mode,
+    QueryContext,
+    SearchOptions,
+    Where,
+    check_context,
+    check_k,
+    check_mode,
+    check_query,
+    check_where,
+)
+from multiretriever.core.ranking import DENSE_WEIGHT, Ranked, Request, rank
 
-# What a retrieval gives back.
+DEFAULT_MODE: Mode = "hybrid"
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,31 @@ class Hit:
     def id(self) -> str:
         """Id of the element."""
         return str(self.element.id)
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns the hit as the flat values that frameworks keep beside a text; nothing in them is shared with the hit.
+
+        ``rank``, ``mode``, ``id``, ``element_type``, ``scope``, ``name``, ``label`` and ``description``; the attributes that the
+        type can be filtered on, such as ``table``, where they have a value; and the element's own metadata, which gives way where
+        a name is the same.
+
+        Raises:
+            ElementTypeError: The type of the element is no longer registered.
+        """
+        element: Element = self.element
+        filters = {name: getattr(element, name) for name in element_type(element.element_type).filters}
+        return {
+            **copy.deepcopy(element.metadata),
+            **{name: value for name, value in filters.items() if value not in (None, "")},
+            **{name: getattr(element, name) for name in ("id", "element_type", "scope", "name", "label", "description")},
+            "rank": self.rank,
+            "mode": self.mode,
+        }
+
+    @property
+    def text(self) -> str:
+        """The text of the element that the index embedded."""
+        return element_type(self.element.element_type).text(self.element)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns rank, score and the element's values."""
@@ -76,10 +114,6 @@ class Grounding(Mapping[str, list[Hit]]):
     def to_dict(self) -> dict[str, Any]:
         """Returns the query and the hits of each type as plain values."""
         return {"query": self.query, "hits": {name: [hit.to_dict() for hit in hits] for name, hits in self.hits.items()}}
-
-
-DEFAULT_MODE: Mode = "hybrid"
-Context = QueryContext | Mapping[str, Any] | None
 
 
 class MultiRetriever:
@@ -121,13 +155,36 @@ class MultiRetriever:
         cls,
         location: str | Path,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         mode: Mode = DEFAULT_MODE,
         name: str = DEFAULT_NAME,
     ) -> MultiRetriever:
         """Opens an index and makes a retriever for it. Raises what ``Index.open`` raises."""
         check_mode(mode)  # first, or the folder would stay locked by an index that nobody can close
         return cls(Index.open(location, encoder=encoder, name=name), mode=mode)
+
+    @classmethod
+    def from_catalog(
+        cls,
+        catalog: Catalog | str | Path,
+        location: str | Path | None = None,
+        *,
+        encoder: EncoderSpec = None,
+        name: str = DEFAULT_NAME,
+    ) -> MultiRetriever:
+        """Indexes a catalog, in memory without a location, and makes a retriever for it.
+
+        Args:
+            catalog: The catalog, or what ``Catalog.from_path`` reads.
+            location: Where the index is to be; None for memory.
+            encoder: The encoder, or what ``load_encoder`` takes; None for the shipped one.
+            name: Name of the index, where one server holds several.
+
+        Raises:
+            MultiRetrieverError: What ``Catalog.from_path`` and ``Index.from_catalog`` raise.
+        """
+        known = catalog if isinstance(catalog, Catalog) else Catalog.from_path(catalog)
+        return cls(Index.from_catalog(known, location, encoder=encoder, name=name))
 
     def retrieve(
         self,
@@ -157,7 +214,7 @@ class MultiRetriever:
             ElementTypeError: The type is unknown or not in the index.
             StoreError: The index cannot be read.
         """
-        return self.retrieve_batch([query], element_type, k=k, context=context, where=where, mode=mode)[0]
+        return self.search([query], element_type, SearchOptions(k, context, where, mode))[0]
 
     def retrieve_batch(
         self,
@@ -186,17 +243,45 @@ class MultiRetriever:
             ParameterError: There are not as many contexts as queries. Beside that, what ``retrieve`` raises.
             EncoderError: ``vectors`` has another shape, or a row that has no direction.
         """
+        if context is None or isinstance(context, QueryContext | Mapping):
+            return self.search(queries, element_type, SearchOptions(k, context, where, mode), vectors=vectors)
+        return self.search(queries, element_type, SearchOptions(k, None, where, mode), contexts=context, vectors=vectors)
+
+    def search(
+        self,
+        queries: Sequence[str],
+        element_type: str | ElementType,
+        options: SearchOptions | None = None,
+        *,
+        contexts: Sequence[Context] | None = None,
+        vectors: Vectors | None = None,
+    ) -> list[list[Hit]]:
+        """Does ``retrieve_batch`` with options that were checked before: what adapters of frameworks call.
+
+        Args:
+            queries: The queries.
+            element_type: The element type, or its name.
+            options: How to search; None for the defaults.
+            contexts: A context for each query, in the place of that of the options.
+            vectors: As for ``retrieve_batch``.
+
+        Raises:
+            MultiRetrieverError: See ``retrieve_batch``.
+        """
         if isinstance(queries, str) or not isinstance(queries, Sequence):
             raise ParameterError(f"queries is a list of texts (got {type(queries).__name__})")
-        request = _Request(self, element_type, k, where, mode)
-        contexts = _contexts(context, len(queries))
+        chosen = options or SearchOptions()
+        request = self._request(element_type, chosen)
+        known = _one_each(chosen.context, contexts, len(queries))
+        asked = list(zip(queries, known, strict=True))
         if vectors is not None:
             vectors = unit_vectors(vectors, len(queries), self.index.encoder.dimension, "given vectors")
+            words = [context.before(_checked_text(query)) for query, context in asked]
         else:
-            prompts = [self.prompt(query, element_type, context=item) for query, item in zip(queries, contexts, strict=True)]
-            texts = [fit_prompt(self.index.encoder, item) for item in prompts] if request.dense else []
-            vectors = self._encode(texts)
-        return request.run([_words(query, item) for query, item in zip(queries, contexts, strict=True)], vectors)
+            prompts = [self.prompt(query, request.kind, context=context) for query, context in asked]
+            vectors = self._encode([fit_prompt(self.index.encoder, item) for item in prompts] if request.dense else [])
+            words = [prompt.bare for prompt in prompts]
+        return self._hits(request, rank(self.index, request, words, vectors) if words else [])
 
     def ground(
         self,
@@ -220,53 +305,72 @@ class MultiRetriever:
             FilterError: No asked-for type can be filtered on a name. Beside that, what ``retrieve`` raises.
         """
         wanted = self._wanted(k)
-        parts = self._split(where, wanted)
-        requests = {name: _Request(self, name, count, parts[name], mode) for name, count in wanted.items()}
-        texts = {name: fit_prompt(self.index.encoder, self.prompt(query, name, context=context)) for name in wanted}
-        dense = [name for name, request in requests.items() if request.dense]
-        vectors = dict(zip(dense, self._encode([texts[name] for name in dense]), strict=True))
-        hits = {
-            name: item.run([_words(query, context)], vectors[name][None] if name in vectors else None)[0]
-            for name, item in requests.items()
-        }
-        return Grounding(query, hits)
+        filters = self._filters(where, wanted)
+        requests = [
+            self._request(kind, SearchOptions(count, context, filters[kind.name], mode)) for kind, count in wanted.items()
+        ]
+        prompts = [self.prompt(query, request.kind, context=context) for request in requests]
+        fitted = [fit_prompt(self.index.encoder, prompt) for prompt in prompts]
+        vectors = self._encode(fitted if requests and requests[0].dense else [])
+        found: dict[str, list[Hit]] = {}
+        for place, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+            ranked = rank(self.index, request, [prompt.bare], vectors[place : place + 1])
+            (found[request.kind.name],) = self._hits(request, ranked)
+        return Grounding(query, found)
 
-    def prompt(self, query: str, name: str, *, context: Context = None) -> Prompt:
+    def prompt(self, query: str, kind: str | ElementType, *, context: Context = None) -> Prompt:
         """Returns what the encoder is given for a query.
 
         Raises:
             QueryError, ParameterError, ElementTypeError: See ``retrieve``.
         """
-        return make_prompt(query, name, context, instructions=self._instructions)
+        return make_prompt(query, kind, context, instructions=self._instructions)
 
-    def _wanted(self, k: Mapping[str, int] | Iterable[str] | None) -> dict[str, int | None]:
+    def _request(self, name: str | ElementType, options: SearchOptions) -> Request:
+        kind = element_type(name)
+        where: dict[str, Any] = {**check_where(options.where, self.index.entry(kind).filters, kind.name)}
+        if kind.name == "field" and isinstance(where.get("table"), str):
+            # The fields of a table are its own and those that it inherits.
+            where["table"] = self.index.manifest.lineage(where["table"])
+        return Request(kind, check_k(options.k, kind.default_k), where, check_mode(options.mode or self.mode), self._weight)
+
+    def _wanted(self, k: Mapping[str, int] | Iterable[str] | None) -> dict[ElementType, int | None]:
         if k is None:
-            return dict.fromkeys(self.index.manifest.types)
+            return {element_type(name): None for name in self.index.manifest.types}
         if isinstance(k, str):
             k = [k]
         if not isinstance(k, Iterable):
             raise ParameterError(f"k of ground maps element types to numbers of hits, such as {{'step': 15}} (got {k!r})")
-        wanted = dict(k) if isinstance(k, Mapping) else dict.fromkeys(k)
+        wanted: Mapping[str, int | None] = k if isinstance(k, Mapping) else dict.fromkeys(k)
         if not wanted:
             raise ParameterError("ground needs at least one element type")
-        return {element_type(name).name: count for name, count in wanted.items()}
+        return {element_type(name): count for name, count in wanted.items()}
 
-    def _split(self, where: Where | None, wanted: Mapping[str, Any]) -> dict[str, Where]:
+    def _filters(self, where: Where | None, wanted: Iterable[ElementType]) -> dict[str, Where]:
+        """Returns for each type the part of a filter that its elements can be filtered on."""
         if not where:
-            return {kind: {} for kind in wanted}
-        names = {name: self.index.entry(name).filters for name in wanted}
-        check_where(where, tuple(dict.fromkeys(item for known in names.values() for item in known)), " or ".join(wanted))
-        return {kind: {name: value for name, value in where.items() if name in names[kind]} for kind in wanted}
+            return {kind.name: {} for kind in wanted}
+        names = {kind.name: self.index.entry(kind).filters for kind in wanted}
+        check_where(where, tuple(dict.fromkeys(item for known in names.values() for item in known)), " or ".join(names))
+        return {kind: {name: value for name, value in where.items() if name in known} for kind, known in names.items()}
 
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        if not texts:
-            return np.empty((0, self.index.encoder.dimension), dtype=np.float32)
-        unique = list(dict.fromkeys(texts))
+    def _encode(self, prompts: Sequence[str]) -> Vectors:
         encoder = self.index.encoder
+        if not prompts:
+            return np.empty((0, encoder.dimension), dtype=np.float32)
+        unique = list(dict.fromkeys(prompts))
         vectors = unit_vectors(encoder.encode_queries(unique), len(unique), encoder.dimension, encoder.name)
         row = {text: place for place, text in enumerate(unique)}
-        found: Vectors = vectors[[row[text] for text in texts]]
+        found: Vectors = vectors[[row[text] for text in prompts]]
         return found
+
+    def _hits(self, request: Request, ranked: Sequence[Ranked]) -> list[list[Hit]]:
+        elements = self.index.elements(request.kind, list({element_id for found in ranked for element_id, _ in found}))
+        # One that was deleted between the two reads is left out.
+        present = [[(elements[name], score) for name, score in found if name in elements] for found in ranked]
+        return [
+            [Hit(element, score, place, request.mode) for place, (element, score) in enumerate(found, 1)] for found in present
+        ]
 
     async def aretrieve(self, query: str, element_type: str, **options: Any) -> list[Hit]:
         """Does ``retrieve`` in a thread, so that the event loop goes on."""
@@ -291,52 +395,16 @@ class MultiRetriever:
         self.close()
 
 
-class _Request:
-    """What is asked of one element type, checked."""
-
-    def __init__(self, retriever: MultiRetriever, name: str, k: int | None, where: Where | None, mode: Mode | None) -> None:
-        kind = element_type(name)
-        self._k = check_k(k, kind.default_k)
-        self._mode = check_mode(retriever.mode if mode is None else mode)
-        self._index = retriever.index
-        self._name = kind.name
-        self._weight = retriever._weight
-        self._where: dict[str, Any] = {**check_where(where, self._index.entry(kind.name).filters, kind.name)}
-        if kind.name == "field" and isinstance(self._where.get("table"), str):
-            # The fields of a table are its own and those that it inherits.
-            self._where["table"] = self._index.manifest.lineage(self._where["table"])
-
-    @property
-    def dense(self) -> bool:
-        return self._mode != "lexical"
-
-    def run(self, queries: Sequence[str], vectors: Vectors | None) -> list[list[Hit]]:
-        if not queries:
-            return []
-        rows = vectors if vectors is not None and len(vectors) else [None] * len(queries)
-        searches = [Search(query, vector) for query, vector in zip(queries, rows, strict=True)]
-        ranked = rank(self._index, self._name, searches, k=self._k, where=self._where, mode=self._mode, weight=self._weight)
-        elements = self._index.elements(self._name, list({element_id for found in ranked for element_id, _ in found}))
-        return [self._hits(found, elements) for found in ranked]
-
-    def _hits(self, found: Sequence[tuple[str, float]], elements: Mapping[str, Any]) -> list[Hit]:
-        # One that was deleted between the two reads is left out.
-        present = [(elements[element_id], score) for element_id, score in found if element_id in elements]
-        return [Hit(element, score, place, self._mode) for place, (element, score) in enumerate(present, start=1)]
-
-
-def _words(query: str, context: Context) -> str:
-    """Returns what BM25 is given: the query, and the short values of its context, which are words of the elements too."""
-    if not isinstance(query, str):
-        check_query(query)  # Raises: only texts can be joined.
-    return "\n".join([*check_context(context).words, query])
-
-
-def _contexts(context: Context | Sequence[Context], count: int) -> list[Context]:
-    if context is None or isinstance(context, QueryContext | Mapping):
-        return [context] * count
-    if not isinstance(context, Sequence) or isinstance(context, str) or len(context) != count:
+def _one_each(context: Context, contexts: Sequence[Context] | None, count: int) -> list[QueryContext]:
+    if contexts is None:
+        return [check_context(context)] * count
+    if not isinstance(contexts, Sequence) or isinstance(contexts, str) or len(contexts) != count:
         raise ParameterError(
-            f"context is one for all queries, or a list of one for each of the {count} queries (got {context!r})"
+            f"context is one for all queries, or a list of one for each of the {count} queries (got {contexts!r})"
         )
-    return list(context)
+    return [check_context(item) for item in contexts]
+
+
+def _checked_text(query: Any) -> str:
+    """Returns a query that may be empty, since its vector is known."""
+    return query if isinstance(query, str) else check_query(query)

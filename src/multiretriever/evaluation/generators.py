@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from multiretriever.core.drafting import draft_flow
+from multiretriever.core.encoders import EncoderSpec
 from multiretriever.core.flows import Flow
 from multiretriever.core.query import MODES, Mode
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.datasets import Dataset
-from multiretriever.evaluation.systems import EncoderSpec, Workbench, set_up
+from multiretriever.evaluation.systems import Workbench, set_up
 
 _DRAFTED_FROM = ("step", "table", "field")
 

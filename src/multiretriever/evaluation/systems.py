@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.encoders import Encoder, Vectors, load_encoder
+from multiretriever.core.encoders import Encoder, EncoderSpec, Vectors, load_encoder
 from multiretriever.core.errors import ParameterError, QueryTruncatedWarning
 from multiretriever.core.example import Example
 from multiretriever.core.index import Index
@@ -23,8 +22,6 @@ from multiretriever.core.retriever import MultiRetriever
 from multiretriever.datasets import Dataset
 
 # What systems that compare encoders share: one index for each dataset and encoder, and vectors that are computed once.
-
-EncoderSpec = str | Path | Encoder | None
 
 
 class NoEncoder:

@@ -6,7 +6,6 @@ import pytest
 from encoders import FixedEncoder, WindowEncoder, WordEncoder
 from multiretriever.core import Catalog, Index, InstructionSet, MultiRetriever, Step
 from multiretriever.core.encoders import Encoder, FusedEncoder, Windowed, load_encoder
-from multiretriever.core.encoders.derived import bare_queries
 from multiretriever.core.encoders.loading import save_fused
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError
 from multiretriever.core.prompts import make_prompt
@@ -64,16 +63,16 @@ def test_both_read_instructions_where_both_know_them():
 )
 def test_bare_queries_are_those_of_an_untuned_encoder(query, name, context):
     instructions = InstructionSet.default()
-    told = make_prompt(query, name, context, instructions=instructions).text
-    assert bare_queries([told], instructions) == [make_prompt(query, name, context, instructions=None).text]
+    prompt = make_prompt(query, name, context, instructions=instructions)
+    assert prompt.bare == make_prompt(query, name, context, instructions=None).text
+    # Cut to fit a window, it still knows the query.
+    assert prompt.with_body("s: [a").bare == prompt.bare
 
 
 def test_other_texts_stay_as_they_are():
-    instructions = InstructionSet.default()
-    first = instructions.templates[0].instruction
-    assert bare_queries(["two\nlines"], instructions) == ["two\nlines"]
-    # Cut to fit the window, it is no YAML any more.
-    assert bare_queries([f"{first}\ns: [a"], instructions) == ["s: [a"]
+    base, tuned = WordEncoder("base"), WordEncoder("tuned", instructions=InstructionSet.default())
+    FusedEncoder(base, tuned).encode_queries(["two\nlines"])
+    assert base.query_batches == tuned.query_batches == [["two\nlines"]]
 
 
 def test_window_is_the_tuned_ones():

@@ -1,14 +1,14 @@
 """Encoders: text to unit vectors."""
 
-from multiretriever.core.encoders.base import Encoder, Vectors, Windowed, make_fingerprint, unit_vectors
+from multiretriever.core.encoders.base import Encoder, EncoderSpec, Vectors, Windowed, make_fingerprint, unit_vectors
 from multiretriever.core.encoders.derived import FusedEncoder, TruncatedEncoder
 from multiretriever.core.encoders.loading import default_encoder, load_encoder
 from multiretriever.core.encoders.onnx import OnnxEncoder
 from multiretriever.core.encoders.sentence_transformer import SentenceTransformerEncoder
-from multiretriever.core.prompts import fit_prompt
 
 __all__ = [
     "Encoder",
+    "EncoderSpec",
     "FusedEncoder",
     "OnnxEncoder",
     "SentenceTransformerEncoder",
@@ -16,7 +16,6 @@ __all__ = [
     "Vectors",
     "Windowed",
     "default_encoder",
-    "fit_prompt",
     "load_encoder",
     "make_fingerprint",
     "unit_vectors",

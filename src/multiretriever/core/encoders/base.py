@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -53,7 +54,11 @@ class Encoder(Protocol):
         ...
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Encodes what is searched with, instructions included. Returns [len(texts), dimension]."""
+        """Encodes what is searched with. Returns [len(texts), dimension].
+
+        A text is a ``Prompt``, which is a string with its instruction before it and knows its parts; a plain string is encoded as
+        it is.
+        """
         ...
 
 
@@ -74,6 +79,10 @@ class Windowed(Protocol):
     def token_starts(self, text: str) -> list[int]:
         """Returns the offset in ``text`` of each of its tokens, special tokens left out."""
         ...
+
+
+EncoderSpec: TypeAlias = Encoder | str | Path | None
+"""What stands for an encoder: the encoder, what ``load_encoder`` takes, or None for the shipped one."""
 
 
 def make_fingerprint(facts: Mapping[str, Any]) -> str:

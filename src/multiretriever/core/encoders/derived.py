@@ -1,26 +1,23 @@
-"""Two encoders as one: the frozen base and the tuned one, their vectors added (REFINE, arXiv 2410.12890, model fusion).
+"""Encoders made of encoders: two fused into one, and one whose vectors are cut.
 
-A tuned encoder knows its domain and has forgotten some of everything else; the base has forgotten nothing. The fused vector is
+Fusing adds the vectors of the frozen base and of the tuned encoder (REFINE, arXiv 2410.12890, model fusion). A tuned encoder
+knows its domain and has forgotten some of everything else; the base has forgotten nothing. The fused vector is
 ``(1 - share) * base + share * tuned`` of unit vectors, scaled to length 1. It has the dimension of one of them, so that an index
-is no larger, and every text costs two encodings.
+is no larger, and every text costs two encodings. Cutting keeps the first numbers of a vector: smaller indexes and faster search
+(Matryoshka, arXiv 2205.13147).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from multiretriever.core.elements import element_types
 from multiretriever.core.encoders.base import Encoder, Vectors, Windowed, make_fingerprint, unit_vectors
 from multiretriever.core.errors import EncoderError, ParameterError
-from multiretriever.core.instructions import InstructionSet
-from multiretriever.core.query import QueryContext, check_context
-from multiretriever.core.yaml_io import parse_yaml
+from multiretriever.core.instructions import InstructionSet, Prompt
 
 SHARE = 0.35
 """The tuned encoder's share in REFINE."""
-_LONG_KEYS = ("flow", "requirement")
 
 
 class FusedEncoder:
@@ -84,44 +81,17 @@ class FusedEncoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encodes what is searched with, instructions included. Returns float32 [len(texts), dimension], each row of length 1."""
-        known = self.instructions
-        by_base = texts if self.base.instructions else bare_queries(texts, known)
-        by_tuned = texts if self.tuned.instructions else bare_queries(texts, known)
-        return self._fuse(self.base.encode_queries(by_base), self.tuned.encode_queries(by_tuned))
+        base, tuned = (one.encode_queries(texts if one.instructions else _bare(texts)) for one in (self.base, self.tuned))
+        return self._fuse(base, tuned)
 
     def _fuse(self, base: Vectors, tuned: Vectors) -> Vectors:
         mixed = (1 - self.share) * base + self.share * tuned
         return unit_vectors(mixed, len(base), self.dimension, self.name)
 
 
-def bare_queries(texts: Sequence[str], instructions: InstructionSet | None) -> list[str]:
-    """Returns queries without their instructions, as ``make_prompt`` gives them to an encoder that was trained without any.
-
-    A text that does not start with one of the instructions is returned as it is.
-    """
-    own = [template for kind in element_types() for template in kind.instructions]
-    known = {template.instruction for template in [*(instructions.templates if instructions else ()), *own]}
-    return [_bare(text, known) for text in texts]
-
-
-def _bare(text: str, known: set[str]) -> str:
-    instruction, _, body = text.partition("\n")
-    if instruction not in known or not body:
-        return text
-    documents = parse_yaml(body, "query")
-    lines: Any = documents[0].value if isinstance(documents, list) and documents else None
-    if not isinstance(lines, dict) or not lines:
-        return body  # What was cut to fit the window is no YAML any more.
-    *context, query = lines.items()
-    short = {key: str(value) for key, value in context if key not in _LONG_KEYS and isinstance(value, str)}
-    try:
-        words = check_context(short).words
-    except ParameterError:
-        words = QueryContext().words
-    return "\n".join([*words, str(query[1])])
-
-
-# The first numbers of an encoder's vectors: smaller indexes and faster search (Matryoshka, arXiv 2205.13147).
+def _bare(texts: Sequence[str]) -> list[str]:
+    """Returns queries as an encoder reads them that was trained without instructions."""
+    return [text.bare if isinstance(text, Prompt) else text for text in texts]
 
 
 class TruncatedEncoder:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import Element, element_type
-from multiretriever.core.encoders import Encoder, Vectors, load_encoder
+from multiretriever.core.elements import Element, ElementType, element_type
+from multiretriever.core.encoders import Encoder, EncoderSpec, Vectors, load_encoder
 from multiretriever.core.errors import (
     ElementTypeError,
     EncoderMismatchError,
@@ -71,7 +71,7 @@ class Index:
         cls,
         location: str | Path | None,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         create: bool = False,
         name: str = DEFAULT_NAME,
         timeout: float = DEFAULT_TIMEOUT,
@@ -112,7 +112,7 @@ class Index:
         catalog: Catalog,
         location: str | Path | None = None,
         *,
-        encoder: Encoder | str | Path | None = None,
+        encoder: EncoderSpec = None,
         name: str = DEFAULT_NAME,
         progress: bool = False,
     ) -> Index:
@@ -159,18 +159,18 @@ class Index:
             self._store.manifests[self._name] = (time.monotonic(), manifest)
         return manifest
 
-    def entry(self, name: str) -> TypeEntry:
+    def entry(self, kind: str | ElementType) -> TypeEntry:
         """Returns what the index holds of an element type.
 
         Raises:
             ElementTypeError: The type is unknown, or the index holds none of it.
         """
-        kind = element_type(name)
+        name = element_type(kind).name
         types = self.manifest.types
-        if kind.name not in types:
+        if name not in types:
             held = ", ".join(types) or "nothing"
-            raise ElementTypeError(f"the index at {self.location} holds no elements of type {kind.name!r} (it holds {held})")
-        return types[kind.name]
+            raise ElementTypeError(f"the index at {self.location} holds no elements of type {name!r} (it holds {held})")
+        return types[name]
 
     def sync(self, catalog: Catalog, *, allow_shrink: bool = False, progress: bool = False) -> SyncReport:
         """Makes the index hold just this catalog. Only what changed is embedded; what went is deleted.
@@ -197,7 +197,9 @@ class Index:
             finally:
                 self._store.manifests.pop(self._name, None)
 
-    def search(self, name: str, vectors: Vectors, k: int, where: Mapping[str, Any]) -> list[list[tuple[str, float]]]:
+    def search(
+        self, kind: str | ElementType, vectors: Vectors, k: int, where: Mapping[str, Any]
+    ) -> list[list[tuple[str, float]]]:
         """Returns for each vector the ids of the ``k`` nearest elements and their cosines, nearest first."""
 
         def query(entry: TypeEntry) -> list[list[tuple[str, float]]]:
@@ -208,13 +210,13 @@ class Index:
                     query_embeddings=vectors, n_results=max(count, 1), where=chroma_where(where), include=["distances"]
                 )
             # With a filter, fewer are no surprise.
-            self._check_whole(name, entry, min(map(len, found["ids"]), default=count), min(count, 1) if where else count)
+            self._check_whole(kind, entry, min(map(len, found["ids"]), default=count), min(count, 1) if where else count)
             rows = zip(found["ids"], found["distances"] or [], strict=True)
             return [[(i, 1.0 - d) for i, d in zip(ids, distances, strict=True)] for ids, distances in rows]
 
-        return self._retrying(name, query)
+        return self._retrying(kind, query)
 
-    def vectors(self, name: str, ids: Sequence[str]) -> dict[str, Vectors]:
+    def vectors(self, kind: str | ElementType, ids: Sequence[str]) -> dict[str, Vectors]:
         """Returns the vectors of elements by id; ids that are not there are left out."""
 
         def get(entry: TypeEntry) -> dict[str, Vectors]:
@@ -224,14 +226,14 @@ class Index:
                 with self._store.translated():
                     found = collection.get(ids=some, include=["embeddings"])
                 vectors.update(zip(found["ids"], np.asarray(found["embeddings"], dtype=np.float32), strict=True))
-            self._check_whole(name, entry, len(vectors), len(set(ids)))
+            self._check_whole(kind, entry, len(vectors), len(set(ids)))
             return vectors
 
-        return self._retrying(name, get) if ids else {}
+        return self._retrying(kind, get) if ids else {}
 
-    def elements(self, name: str, ids: Sequence[str]) -> dict[str, Element]:
+    def elements(self, kind: str | ElementType, ids: Sequence[str]) -> dict[str, Element]:
         """Returns elements by id; ids that are not there are left out."""
-        kind = element_type(name)
+        known = element_type(kind)
 
         def get(entry: TypeEntry) -> dict[str, Element]:
             collection = self._store.collection(entry.collection)
@@ -240,32 +242,32 @@ class Index:
                 with self._store.translated():
                     found = collection.get(ids=some, include=["metadatas"])
                 rows = zip(found["ids"], found["metadatas"] or [], strict=True)
-                elements.update((element_id, restore(row, kind)) for element_id, row in rows)
-            self._check_whole(name, entry, len(elements), len(set(ids)))
+                elements.update((element_id, restore(row, known)) for element_id, row in rows)
+            self._check_whole(kind, entry, len(elements), len(set(ids)))
             return elements
 
-        return self._retrying(name, get) if ids else {}
+        return self._retrying(kind, get) if ids else {}
 
     def catalog(self) -> Catalog:
         """Reads the whole catalog back."""
         return Catalog(element for name in self.manifest.types for element in self.all_elements(name))
 
-    def all_elements(self, name: str) -> Iterator[Element]:
+    def all_elements(self, kind: str | ElementType) -> Iterator[Element]:
         """Iterates over the elements of a type."""
-        kind = element_type(name)
+        known = element_type(kind)
 
         def read(entry: TypeEntry) -> list[Element]:
-            elements = [restore(row, kind) for _, rows, _ in self._pages(entry) for row in rows]
-            self._check_whole(name, entry, len(elements), entry.count)
+            elements = [restore(row, known) for _, rows, _ in self._pages(entry) for row in rows]
+            self._check_whole(kind, entry, len(elements), entry.count)
             return elements
 
-        return iter(self._retrying(name, read))
+        return iter(self._retrying(kind, read))
 
-    def lexical(self, name: str) -> LexicalIndex:
+    def lexical(self, kind: str | ElementType) -> LexicalIndex:
         """Returns the BM25 index of an element type, built from the texts in Chroma when it is first needed after a sync."""
-        return self._retrying(name, lambda entry: self._lexical_of(name, entry))
+        return self._retrying(kind, lambda entry: self._lexical_of(kind, entry))
 
-    def _lexical_of(self, name: str, entry: TypeEntry) -> LexicalIndex:
+    def _lexical_of(self, kind: str | ElementType, entry: TypeEntry) -> LexicalIndex:
         key = (entry.collection, self.manifest.revision)
         with self._lock:
             if key not in self._lexical:
@@ -275,7 +277,7 @@ class Index:
                     ids += page_ids
                     texts += page_texts
                     rows += [{k: v for k, v in row.items() if k != ELEMENT_KEY} for row in page_rows]
-                self._check_whole(name, entry, len(ids), entry.count)
+                self._check_whole(kind, entry, len(ids), entry.count)
                 # By id, since the order in Chroma is that in which they were written, and of equal scores the first rows win.
                 order = sorted(range(len(ids)), key=ids.__getitem__)
                 self._lexical[key] = LexicalIndex([ids[i] for i in order], [texts[i] for i in order], [rows[i] for i in order])
@@ -288,28 +290,28 @@ class Index:
                 page = collection.get(limit=READ_BATCH, offset=offset, include=["metadatas", "documents"])
             yield page["ids"], list(page["metadatas"] or []), list(page["documents"] or [])
 
-    def _retrying(self, name: str, action: Callable[[TypeEntry], _T]) -> _T:
+    def _retrying(self, kind: str | ElementType, action: Callable[[TypeEntry], _T]) -> _T:
         # A sync may have swapped the generation after the manifest was read; then it is read anew.
-        entry = self.entry(name)
+        entry = self.entry(kind)
         while True:
             try:
                 return action(entry)
             except StoreError:
                 # Chroma drops a collection piece by piece, and fails in several ways in between.
-                before, entry = entry, self._fresh_entry(name)
+                before, entry = entry, self._fresh_entry(kind)
                 if entry.collection == before.collection:
                     raise
 
-    def _fresh_entry(self, name: str) -> TypeEntry:
+    def _fresh_entry(self, kind: str | ElementType) -> TypeEntry:
         self._store.manifests.pop(self._name, None)
-        return self.entry(name)
+        return self.entry(kind)
 
-    def _check_whole(self, name: str, entry: TypeEntry, found: int, due: int) -> None:
+    def _check_whole(self, kind: str | ElementType, entry: TypeEntry, found: int, due: int) -> None:
         """Raises IndexNotFoundError where too little was read of a generation that was swapped meanwhile.
 
         Of a collection that is being dropped, Chroma gives what is left of it, without an error.
         """
-        if found < due and self._fresh_entry(name).collection != entry.collection:
+        if found < due and self._fresh_entry(kind).collection != entry.collection:
             raise IndexNotFoundError(f"the collection {entry.collection!r} at {self.location} was replaced while it was read")
 
     def close(self) -> None:
