@@ -30,7 +30,7 @@ from multiretriever.core.example import Example
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.yaml_io import dump_yaml
 from multiretriever.datasets import Dataset, open_dataset
-from multiretriever.evaluation import evaluate, retriever_systems
+from multiretriever.evaluation import Selection, evaluate, retriever_systems
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.checkpoint import read_checkpoint
 from multiretriever.training.export.restore import find_base
@@ -139,7 +139,7 @@ def write_folder(company: Company, share: float, folder: Path) -> int:
 
 def measure(dataset: Dataset, place: str, encoder: Encoder, modes: Sequence[str], *, count: int | None = None) -> list[Row]:
     """Returns recall by kind of query, by element type, and the mean of the types."""
-    report = evaluate(dataset, retriever_systems(encoder, modes), by=[], sample=count)
+    report = evaluate(dataset, retriever_systems(encoder, modes), selection=Selection(sample=count), by=[])
     rows: list[Row] = []
     for mode in modes:
         groups: dict[str, list[float]] = {}

@@ -36,7 +36,7 @@ from typing import Any
 from multiretriever.core import InstructionSet, load_encoder
 from multiretriever.core.markdown import grid, line
 from multiretriever.datasets import open_dataset
-from multiretriever.evaluation import evaluate, retriever_systems
+from multiretriever.evaluation import Selection, evaluate, retriever_systems
 from multiretriever.training.distill import train_teacher
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.restore import find_base
@@ -232,7 +232,9 @@ class Study:
         spec = str(folder if folder.is_dir() else find_base(str(folder)).folder)
         systems = retriever_systems({"e": load_encoder(f"{spec}#{run.dimension}" if run.dimension else spec)}, ["dense"])
         types = (run.only,) if run.only else None
-        report = evaluate(self.tests[place], systems, element_types=types, by=["element_type", "kind"], sample=self.sample)
+        report = evaluate(
+            self.tests[place], systems, selection=Selection(element_types=types, sample=self.sample), by=["element_type", "kind"]
+        )
         tables = [table for table in report.tables if table.measure == "recall"]
         # The first table last: its mean is that over types.
         return {row.label: round(row.cells[table.systems[0]].value, 4) for table in reversed(tables) for row in table.all_rows}

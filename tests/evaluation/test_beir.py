@@ -6,7 +6,7 @@ from encoders import WordEncoder
 from multiretriever.core import element_type, unregister_element_type
 from multiretriever.core.errors import DatasetError, ParameterError
 from multiretriever.datasets import BeirDataset, Dataset, open_dataset
-from multiretriever.evaluation import evaluate, retriever_systems
+from multiretriever.evaluation import Selection, evaluate, retriever_systems
 
 CORPUS = [
     {"_id": "d1", "title": "Tides", "text": "The moon pulls at the sea.", "metadata": {}},
@@ -58,7 +58,7 @@ def test_evaluate_with_grades(folder, fixed):
     dataset = open_dataset(folder)
     only = dataset.only("test")
     assert (only.name, only.splits, list(only.given())) == (f"{dataset.name}/test", (), list(dataset.given("test")))
-    report = evaluate(dataset, [fixed("swapped", {"q1": ["d2", "d1"]})], split="test")
+    report = evaluate(dataset, [fixed("swapped", {"q1": ["d2", "d1"]})], selection=Selection("test"))
     assert report.k == {"passage": 10}
     assert report.values["swapped"]["ndcg@10"][0] == pytest.approx((1 + 2 / 1.58496) / (2 + 1 / 1.58496), abs=1e-4)
     assert evaluate(dataset, retriever_systems(WordEncoder())).values["lexical"]["recall"] == (0.5,)

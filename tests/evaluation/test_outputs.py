@@ -6,6 +6,7 @@ from multiretriever.core import Flow, ParameterError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
 from multiretriever.evaluation import (
+    Selection,
     evaluate,
     misses,
     plot_table,
@@ -30,7 +31,7 @@ def test_markdown_of_a_table():
 
 
 def test_markdown_of_a_report(dataset, good, poor):
-    text = report_markdown(evaluate(dataset, [poor, good], sample=2, split=None))
+    text = report_markdown(evaluate(dataset, [poor, good], selection=Selection(sample=2)))
     for part in (
         "# Evaluation",
         "4 queries of `tiny`; at most 2 of each dataset and type, seed 0",

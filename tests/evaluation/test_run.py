@@ -4,7 +4,7 @@ from multiretriever.core import Catalog, ElementTypeError, ParameterError, Step
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
-from multiretriever.evaluation import EvaluationReport, evaluate
+from multiretriever.evaluation import EvaluationReport, Selection, evaluate
 from processes import run_python
 
 
@@ -55,7 +55,7 @@ def test_tables_that_are_asked_for(dataset, good):
 
 
 def test_a_large_cut_ranks_deeper(dataset, good):
-    report = evaluate(dataset, [good], k=80, element_types=["table"])
+    report = evaluate(dataset, [good], k=80, selection=Selection(element_types=["table"]))
     assert (report.depth, report.k) == (80, {"table": 80})
     assert good.chunks == [("tiny", "table", 2, 80)]
 
@@ -74,10 +74,10 @@ def test_differences_are_tested(fixed):
 
 
 def test_json_round_trip(dataset, good, poor, tmp_path):
-    report = evaluate(dataset, [good, poor], sample=2, seed=5, allow_leakage=True)
+    report = evaluate(dataset, [good, poor], selection=Selection(sample=2, seed=5), allow_leakage=True)
     report.save(tmp_path / "report.json")
     assert EvaluationReport.load(tmp_path / "report.json") == report
-    assert evaluate(dataset, [good, poor], sample=2, seed=5, allow_leakage=True) == report
+    assert evaluate(dataset, [good, poor], selection=Selection(sample=2, seed=5), allow_leakage=True) == report
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"format": 2}', "[1]"])
@@ -90,7 +90,7 @@ def test_what_is_no_report(tmp_path, text):
 
 def test_selection(dataset, good):
     def ids(**options):
-        return [query.id for query in evaluate(dataset, [good], **options).queries]
+        return [query.id for query in evaluate(dataset, [good], selection=Selection(**options)).queries]
 
     assert ids(element_types=["tables"]) == ["q1", "q2"]
     assert ids(kinds=["given"])[-2:] == ["q1", "q2"]
@@ -104,9 +104,11 @@ def test_selection(dataset, good):
         ids(split="test")
     with pytest.raises(ElementTypeError, match="'form'"):
         ids(element_types=["form"])
-    for wrong in ({"sample": 0}, {"sample": True}, {"k": 0}):
-        with pytest.raises(ParameterError):
-            ids(**wrong)
+    for wrong in (0, True):
+        with pytest.raises(ParameterError, match="sample"):
+            Selection(sample=wrong)
+    with pytest.raises(ParameterError, match="from 1"):
+        evaluate(dataset, [good], k=0)
 
 
 def test_names_are_unique_and_known(dataset, good):
@@ -161,7 +163,7 @@ def test_without_the_extra():
 import importlib.abc, sys
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("ranx", "scipy", "matplotlib"):
+        if name.split(".")[0] in ("scipy", "matplotlib"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocker())
 from multiretriever.core import Catalog, Step

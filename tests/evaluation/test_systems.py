@@ -6,7 +6,7 @@ from encoders import WindowEncoder, WordEncoder
 from multiretriever.core import Index, InstructionSet, MultiRetriever, ParameterError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
-from multiretriever.evaluation import System, evaluate, retriever_systems
+from multiretriever.evaluation import Selection, System, evaluate, retriever_systems
 
 QUERIES = [
     Example("s1", "step", "send something to a channel", ("slack.post_message",)),
@@ -56,13 +56,15 @@ def test_words_need_no_encoder(dataset):
 
 def test_instructions_reach_the_encoder(dataset):
     encoder = WordEncoder(instructions=InstructionSet.default())
-    report = evaluate(dataset, retriever_systems(encoder, ["dense"]), element_types=["field"])
+    report = evaluate(dataset, retriever_systems(encoder, ["dense"]), selection=Selection(element_types=["field"]))
     assert report.systems[0].tuned
     assert "table: incident" in encoder.query_batches[0][0]
 
 
 def test_shortened_queries_are_counted(dataset, recwarn):
-    report = evaluate(dataset, retriever_systems(WindowEncoder(3), ["dense", "hybrid"]), element_types=["step"])
+    report = evaluate(
+        dataset, retriever_systems(WindowEncoder(3), ["dense", "hybrid"]), selection=Selection(element_types=["step"])
+    )
     assert [item.truncated for item in report.systems] == [1, 1]
     assert not [warning for warning in recwarn if "tokens" in str(warning.message)]
 

@@ -73,7 +73,6 @@ Baseline = Annotated[
     str | None,
     typer.Option("--baseline", metavar="SYSTEM", show_default="the first", help="System that the others are tested against."),
 ]
-BesidePaper = Annotated[bool, typer.Option("--paper", help="Lay the figures beside those of the multi-task retriever paper.")]
 Output = Annotated[
     Path | None,
     typer.Option("--output", metavar="FOLDER", help="Write report.json, report.md, report.png and misses.jsonl there."),
@@ -99,7 +98,6 @@ def evaluate(
     sample: Sample = None,
     seed: Seed = 0,
     baseline: Baseline = None,
-    paper: BesidePaper = False,
     output: Output = None,
     allow_leakage: AllowLeakage = False,
     progress: Progress = None,
@@ -124,24 +122,19 @@ def evaluate(
     report = evaluation.evaluate(
         datasets,
         systems,
-        split=split,
-        kinds=kind,
-        element_types=element_type,
-        languages=language,
+        selection=evaluation.Selection(split, kind, element_type, language, sample, seed),
         by=by or None,
         k=k,
-        sample=sample,
-        seed=seed,
         baseline=baseline,
         allow_leakage=allow_leakage,
         progress=sys.stderr.isatty() if progress is None else progress,
     )
     if output is not None:
-        _save(report, datasets, output, paper=paper)
+        _save(report, datasets, output)
     if as_json:
-        show_json(_summary(report, paper=paper))
+        show_json(_summary(report))
     else:
-        _show(report, paper=paper)
+        _show(report)
     if output is not None:
         note(f"report.json, report.md, report.png and misses.jsonl are in {output}")
 
@@ -181,31 +174,25 @@ def check_output(folder: Path | None) -> None:
             raise ParameterError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
-def _save(report: EvaluationReport, datasets: list[Dataset], folder: Path, *, paper: bool) -> None:
+def _save(report: EvaluationReport, datasets: list[Dataset], folder: Path) -> None:
     from multiretriever.core import ParameterError
-    from multiretriever.evaluation import paper_markdown, plot_table, report_markdown, write_misses
+    from multiretriever.evaluation import plot_table, report_markdown, write_misses
 
-    text = report_markdown(report) + (f"\n{paper_markdown(report)}" if paper else "")
     try:
         report.save(folder / "report.json")
-        (folder / "report.md").write_text(text, encoding="utf-8", newline="\n")
+        (folder / "report.md").write_text(report_markdown(report), encoding="utf-8", newline="\n")
         write_misses(folder / "misses.jsonl", report, datasets)
     except OSError as error:
         raise ParameterError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
     plot_table(report.tables[0], folder / "report.png")
 
 
-def _summary(report: EvaluationReport, *, paper: bool) -> dict[str, object]:
-    from multiretriever.evaluation import compare
-
+def _summary(report: EvaluationReport) -> dict[str, object]:
     left_out = {"queries", "values", "ranks", "found"}
-    values = report.model_dump(mode="json", exclude=left_out) | {"queries": len(report.queries)}
-    if paper:
-        values["paper"] = [{**item.figure.model_dump(), "ours": item.ours} for item in compare(report)]
-    return values
+    return report.model_dump(mode="json", exclude=left_out) | {"queries": len(report.queries)}
 
 
-def _show(report: EvaluationReport, *, paper: bool) -> None:
+def _show(report: EvaluationReport) -> None:
     from multiretriever.evaluation.report_files import leak_note, words
 
     for place, table in enumerate(report.tables):
@@ -213,8 +200,6 @@ def _show(report: EvaluationReport, *, paper: bool) -> None:
         _show_table(table)
     if len(report.systems) > 1:
         note(f"\n+ and -: above and below {report.baseline}, p < 0.05 (permutation test, Holm); [95% bootstrap interval]")
-    if paper:
-        _show_paper(report)
     if report.leaks:
         note(f"warning: {leak_note(report)}")
 
@@ -226,23 +211,3 @@ def _show_table(table: Table) -> None:
         [*row.head(table), *(cell_text(cell, row.cells[table.baseline]) for cell in row.cells.values())] for row in table.all_rows
     ]
     show_table(table.header, rows, flexible=range(len(table.by)))
-
-
-def _show_paper(report: EvaluationReport) -> None:
-    from multiretriever.evaluation import compare
-    from multiretriever.evaluation.paper import CAUTION, ours_text
-
-    write("\nBeside the paper (arXiv 2501.04652)")
-    rows = [
-        (
-            f"table {item.figure.table}",
-            item.figure.row,
-            item.figure.column,
-            item.figure.note,
-            f"{item.figure.value:.2f}",
-            ours_text(item),
-        )
-        for item in compare(report)
-    ]
-    show_table(("paper", "row", "measure", "note", "theirs", "ours, of the same kind"), rows)
-    note(CAUTION)

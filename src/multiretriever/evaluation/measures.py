@@ -1,7 +1,13 @@
-"""Recall, nDCG and reciprocal rank of rankings, by ranx."""
+"""Recall, nDCG and reciprocal rank of rankings; their means, confidence intervals, and tests of differences, by scipy.
+
+A mean is taken over the queries of each dataset and element type (a stratum), then over the strata, so that a large dataset does
+not drown a small one. What is drawn at random is the unit: all queries of one flow together, since they share its words, or one
+query that was written down by itself. Needs the extra ``eval``.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +20,7 @@ from numpy.typing import NDArray
 
 from multiretriever.core.errors import MissingDependencyError
 
-# The packages that evaluation needs beside those of the core: the extra ``eval``.
-
-PACKAGES = ("ranx", "scipy", "matplotlib")
+PACKAGES = ("scipy", "matplotlib")
 
 
 def check_extras() -> None:
@@ -54,8 +58,7 @@ RECALL = "recall"
 NDCG = "ndcg@10"
 MRR = "mrr@10"
 MEASURES = (RECALL, NDCG, MRR)
-# ranx takes no empty answer; a number that is no element's stands for it.
-_NOTHING = [-1, 0]
+_DEPTH = 10
 
 Values = NDArray[np.float64]
 
@@ -70,44 +73,28 @@ def measure(found: Sequence[Sequence[str]], relevant: Sequence[Mapping[str, int]
         found: For each query, the ids that were found, best first.
         relevant: For each query, the grades of the relevant ids, from 1.
         k: Cut of the recall.
-
-    Raises:
-        MissingDependencyError: ranx is not installed.
     """
-    if not found:
-        return {name: np.empty(0) for name in MEASURES}
-    rows = [_as_rows(ids, grades) for ids, grades in zip(found, relevant, strict=True)]
-    wanted = {f"recall@{k}": RECALL, NDCG: NDCG, MRR: MRR}
-    ranx, typed_list = extra("ranx"), extra("numba.typed").List
-    with warnings.catch_warnings():
-        # What numba says of the inside of ranx when it compiles it.
-        warnings.simplefilter("ignore")
-        qrels, run = typed_list([graded for graded, _ in rows]), typed_list([ranked for _, ranked in rows])
-        scores = ranx.evaluate(qrels, run, list(wanted), return_mean=False)
-    return {name: np.asarray(scores[given], dtype=np.float64) for given, name in wanted.items()}
+    rows = [_measured(ids, grades, k) for ids, grades in zip(found, relevant, strict=True)]
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(MEASURES))
+    return dict(zip(MEASURES, values.T, strict=True))
 
 
-def _as_rows(ids: Sequence[str], grades: Mapping[str, int]) -> tuple[Values, Values]:
-    """Returns judgements and ranking as ranx keeps them: float64 [elements, 2] of number and grade or score, highest first.
+def _measured(ids: Sequence[str], grades: Mapping[str, int], k: int) -> tuple[float, float, float]:
+    """Returns recall, nDCG and reciprocal rank of one query, in the order of ``MEASURES``."""
+    gains = [grades.get(item, 0) for item in ids[:_DEPTH]]
+    best = sorted(grades.values(), reverse=True)[:_DEPTH]
+    first = next((place for place, gain in enumerate(gains, start=1) if gain), None)
+    recall = sum(item in grades for item in ids[:k]) / len(grades)
+    return recall, _discounted(gains) / _discounted(best), 1 / first if first else 0.0
 
-    Its own classes would hash the ids, and would decide on the order of equal scores.
-    """
-    numbers = {item: place for place, item in enumerate(sorted(grades, key=lambda item: -grades[item]))}
-    graded = [[number, grades[item]] for item, number in numbers.items()]
-    ranked = [[numbers.setdefault(item, len(numbers)), -place] for place, item in enumerate(ids)] or [_NOTHING]
-    return np.array(graded, dtype=np.float64), np.array(ranked, dtype=np.float64)
+
+def _discounted(gains: Sequence[int]) -> float:
+    return sum(gain / math.log2(place + 1) for place, gain in enumerate(gains, start=1))
 
 
 def first_rank(found: Sequence[str], relevant: Mapping[str, int]) -> int | None:
     """Returns the place of the first relevant id, from 1; None where none was found."""
     return next((place for place, item in enumerate(found, start=1) if item in relevant), None)
-
-
-# Means over queries, their confidence intervals, and tests of differences, by scipy.
-#
-# A mean is taken over the queries of each dataset and element type (a stratum), then over the strata, so that a large dataset
-# does not drown a small one. What is drawn at random is the unit: all queries of one flow together, since they share its words,
-# or one query that was written down by itself.
 
 
 RESAMPLES = 1_000

@@ -34,17 +34,21 @@ class Selection:
     """
 
     split: str | None = None
-    kinds: tuple[str, ...] | None = None
-    element_types: tuple[str, ...] | None = None
-    languages: tuple[str, ...] | None = None
+    kinds: Sequence[str] | None = None
+    element_types: Sequence[str] | None = None
+    languages: Sequence[str] | None = None
     sample: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.sample is not None and (isinstance(self.sample, bool) or not isinstance(self.sample, int) or self.sample < 1):
             raise ParameterError(f"a sample is a whole number of queries from 1 (got {self.sample!r})")
-        if self.element_types is not None:
-            object.__setattr__(self, "element_types", tuple(element_type(name).name for name in self.element_types))
+        for name in ("kinds", "element_types", "languages"):
+            given = getattr(self, name)
+            chosen = (given,) if isinstance(given, str) else tuple(given or ())
+            if name == "element_types":
+                chosen = tuple(element_type(item).name for item in chosen)
+            object.__setattr__(self, name, chosen or None)
 
     def examples(self, dataset: Dataset) -> dict[str, list[Example]]:
         """Returns the queries of a dataset by element type.
@@ -85,14 +89,9 @@ def evaluate(
     datasets: Dataset | Iterable[Dataset],
     systems: Sequence[System] | None = None,
     *,
-    split: str | None = None,
-    kinds: Sequence[str] | None = None,
-    element_types: Sequence[str] | None = None,
-    languages: Sequence[str] | None = None,
+    selection: Selection | None = None,
     by: Sequence[str | Sequence[str]] | None = None,
     k: int | None = None,
-    sample: int | None = None,
-    seed: int = 0,
     baseline: str | None = None,
     allow_leakage: bool = False,
     progress: bool = False,
@@ -104,15 +103,10 @@ def evaluate(
     Args:
         datasets: The datasets, with different names.
         systems: What is evaluated; None for the shipped encoder in all three modes (see ``retriever_systems``).
-        split: Split of the datasets; None for all of each.
-        kinds: Kinds of queries; None for those that ``Dataset.examples`` gives.
-        element_types: Types that are looked for; None for all.
-        languages: Languages of queries; None for all.
+        selection: Which queries; None for all. Its seed is also that of intervals and tests.
         by: Tables of the report: of each, the keys that the queries of a row share, such as ``dataset,element_type``. None for
             that one, and one by kind and by language where there are several.
         k: Cut of the recall; None for each type's own (15 for steps, 5 for the others).
-        sample: Queries of each dataset and element type at most, drawn at random.
-        seed: Seed of that draw, and of intervals and tests.
         baseline: Name of the system that others are tested against; None for the first.
         allow_leakage: Whether queries that stand in a document are counted in the report instead of refused.
         progress: Whether to show a progress bar on standard error.
@@ -128,7 +122,7 @@ def evaluate(
     chosen = list(retriever_systems()) if systems is None else list(systems)
     _check_names(everything, chosen, baseline)
     tables = None if by is None else [check_by(item) for item in by]
-    selection = Selection(split, _tuple(kinds), _tuple(element_types), _tuple(languages), sample, seed)
+    selection = selection or Selection()
     work = [_Work.of(dataset, selection, allow_leakage=allow_leakage) for dataset in everything]
     if not any(item.examples for item in work):
         raise ParameterError("no query is left to evaluate; loosen split, kinds, element types or languages")
@@ -142,9 +136,9 @@ def evaluate(
         baseline=baseline or chosen[0].name,
         k=cuts,
         depth=depth,
-        split=split,
-        sample=sample,
-        seed=seed,
+        split=selection.split,
+        sample=selection.sample,
+        seed=selection.seed,
         queries=tuple(taken.queries),
         values={name: {key: tuple(found) for key, found in values.items()} for name, values in taken.values.items()},
         ranks={name: tuple(ranks) for name, ranks in taken.ranks.items()},
@@ -261,10 +255,6 @@ def _check_names(datasets: Sequence[Dataset], systems: Sequence[System], baselin
             raise ParameterError(f"two {what}s have the name {twice!r}; names must be unique")
     if baseline is not None and baseline not in (known := [item.name for item in systems]):
         raise ParameterError(f"there is no system {baseline!r} to compare with; there are {', '.join(known)}")
-
-
-def _tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if not values else tuple([values] if isinstance(values, str) else values)
 
 
 def _info(system: System) -> SystemInfo:

@@ -17,7 +17,7 @@ from multiretriever.core.errors import ParameterError
 from multiretriever.core.instructions import InstructionSet
 from multiretriever.core.markdown import grid, line
 from multiretriever.datasets import Dataset
-from multiretriever.evaluation import Cell, evaluate, retriever_systems
+from multiretriever.evaluation import Cell, Selection, evaluate, retriever_systems
 from multiretriever.evaluation.measures import extra
 from multiretriever.training.export.checkpoint import is_packaged
 from multiretriever.training.fusion import checkpoint_folder, fuse_weights
@@ -279,7 +279,7 @@ def _points(known: dict[float | None, SweepPoint]) -> tuple[SweepPoint, ...]:
 
 def _measure(encoder: Encoder, share: float | None, datasets: Sequence[Dataset], sweep: FusionSweep) -> SweepPoint:
     systems = retriever_systems(encoder, [sweep.mode])
-    report = evaluate(datasets, systems, k=sweep.k, sample=sweep.sample, seed=sweep.seed, by=["dataset"])
+    report = evaluate(datasets, systems, k=sweep.k, selection=Selection(sample=sweep.sample, seed=sweep.seed), by=["dataset"])
     cells = {row.keys[0]: row.cells[sweep.mode] for row in report.table("dataset").rows}
     missing = [item.name for item in datasets if item.name not in cells]
     if missing:
