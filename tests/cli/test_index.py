@@ -38,7 +38,7 @@ def test_several_catalogs_make_one(invoke):
     database.close()
     result = invoke("index", "catalog.yaml", "tools.json", "crm.sqlite", "sqlite:///crm.sqlite", "--json")
     assert result.exit_code == 1  # the same table twice
-    assert "stands twice" in result.stderr
+    assert "appears twice" in result.stderr
     report = json.loads(invoke("index", "catalog.yaml", "tools.json", "sqlite:///crm.sqlite", "--json").stdout)
     assert report["types"]["step"]["embedded"] == CATALOG_SIZES["step"] + 1
     assert report["types"]["table"]["embedded"] == CATALOG_SIZES["table"] + 1

@@ -233,7 +233,7 @@ def test_values_that_no_file_brings_back_are_refused(value):
 
 
 def test_a_flow_is_not_mistaken_for_several():
-    with pytest.raises(FlowError, match="2 are there"):
+    with pytest.raises(FlowError, match="expected one flow, got 2"):
         Flow.from_yaml("name: a\n---\nname: b\n")
     assert [flow.name for flow in parse_flows("- name: a\n- name: b\n")] == ["a", "b"]
 

@@ -92,8 +92,8 @@ async def test_a_model_that_fails_is_a_typed_error():
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        ("", LLMError, "MODULE:CLASS:MODEL is due"),
-        ("openai", LLMError, "MODULE:CLASS:MODEL is due"),
+        ("", LLMError, "expected MODULE:CLASS:MODEL"),
+        ("openai", LLMError, "expected MODULE:CLASS:MODEL"),
         ("no_such_module:LLM", MissingDependencyError, "pip install no-such-module"),
         ("llama_index.core.llms:ChatMessage", LLMError, "is no LLM"),
         ("llama_index.core.llms:CustomLLM", LLMError, "cannot be set up"),

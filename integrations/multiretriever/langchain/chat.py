@@ -26,7 +26,7 @@ def init_model(name: str) -> BaseChatModel:
         LLMError: The name is not known, or the model refuses to be set up (a missing key).
     """
     if not name.strip():
-        raise LLMError("the name of the chat model is empty; PROVIDER:MODEL is due, such as openai:gpt-4o-mini")
+        raise LLMError("the name of the chat model is empty; expected PROVIDER:MODEL, such as openai:gpt-4o-mini")
     try:
         from langchain.chat_models import init_chat_model
     except ImportError as error:

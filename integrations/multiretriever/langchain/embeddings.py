@@ -22,7 +22,7 @@ from multiretriever.core.query import Context, check_context
 class InstructionEmbeddings(Embeddings):
     """Embeddings that put the instruction of an element type before queries, and nothing before documents.
 
-    The vectors have unit length. LangChain's ``Chroma`` compares by l2 unless it is told ``cosine``; both rank the same.
+    The vectors have unit length. LangChain's ``Chroma`` compares by l2 unless it is given ``cosine``; both rank the same.
 
     Attributes:
         encoder: The encoder.
@@ -109,7 +109,7 @@ class LangChainEncoder:
             instructions: Instructions put before queries.
             document_prompt: Put before every document, for models that want it.
             fingerprint: Digest of all that decides a document's vector; None for one made of the class, its model and the
-                dimension. Give one where another model can stand behind the same name.
+                dimension. Give one where another model can be behind the same name.
             concurrency: Queries embedded at a time, since LangChain embeds them one by one; more than 1 for hosted models.
 
         Raises:
@@ -154,7 +154,7 @@ class LangChainEncoder:
         """Encodes what is searched. Returns [len(texts), dimension].
 
         Raises:
-            EncoderError: The embeddings failed, or gave something else than a vector for each text.
+            EncoderError: The embeddings failed, or returned something else than a vector for each text.
         """
         prompted = [self._document_prompt + text for text in texts]
         return self._embed(lambda: self.embeddings.embed_documents(prompted), len(prompted), self.dimension)
@@ -163,7 +163,7 @@ class LangChainEncoder:
         """Encodes what is searched with. Returns [len(texts), dimension].
 
         Raises:
-            EncoderError: The embeddings failed, or gave something else than a vector for each text.
+            EncoderError: The embeddings failed, or returned something else than a vector for each text.
         """
         return self._embed(lambda: self._embed_queries(texts), len(texts), self.dimension)
 

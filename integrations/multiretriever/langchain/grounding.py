@@ -20,9 +20,9 @@ GroundingOutput: TypeAlias = dict[str, list[Document]]
 
 
 class GroundingRunnable(SearchFields, RunnableSerializable[GroundingInput, GroundingOutput]):
-    """Retrieves several element types for a query in one pass of the encoder; gives documents by type.
+    """Retrieves several element types for a query in one pass of the encoder; returns documents by type.
 
-    The input is the query, or a mapping with ``query`` and any of ``k``, ``context``, ``where`` and ``mode``. What stands there
+    The input is the query, or a mapping with ``query`` and any of ``k``, ``context``, ``where`` and ``mode``. What is given there
     takes the place of the arguments of the call, and those that of the runnable's own.
 
     Attributes:

@@ -220,7 +220,7 @@ class ElementRetriever(SearchFields, BaseRetriever):
         Args:
             inputs: The queries.
             config: One config for all, or one for each.
-            return_exceptions: Whether an exception stands in the place of its answer; otherwise the first one is raised, after
+            return_exceptions: Whether an exception takes the place of its answer; otherwise the first one is raised, after
                 the other queries were answered.
             **kwargs: ``k``, ``context`` (one, or a list), ``where``, ``mode``.
 
@@ -306,7 +306,7 @@ class TableRetriever(ElementRetriever):
 
 
 class FieldRetriever(ElementRetriever):
-    """Retrieves fields, of one table where it is told which.
+    """Retrieves fields, of one table where one is named.
 
     Attributes:
         table: Name of the table, also as an argument of a call. It goes into the query and limits the hits.

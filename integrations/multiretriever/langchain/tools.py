@@ -110,7 +110,7 @@ def catalog_from_tools(tools: Iterable[BaseTool], scope: str = "tools") -> Catal
         scope: Scope of the steps.
 
     Raises:
-        CatalogError: There is no tool, a name stands twice, or the arguments of a tool cannot be written as a JSON schema.
+        CatalogError: There is no tool, a name appears twice, or the arguments of a tool cannot be written as a JSON schema.
         ParameterError: Something else than a LangChain tool is among them.
     """
     return Catalog.from_source(ToolSource([_description(tool) for tool in tools], scope=scope))
@@ -154,7 +154,7 @@ class ToolSelector(Runnable[ToolQuery, list[BaseTool]]):
         """Indexes the tools.
 
         Args:
-            tools: The tools; no name may stand twice.
+            tools: The tools; no name may appear twice.
             encoder: The encoder, or what ``load_encoder`` takes; None for the shipped one.
             k: Tools to offer.
             mode: How to rank: ``dense``, ``lexical`` or ``hybrid``.
@@ -227,5 +227,5 @@ def query_of(value: ToolQuery) -> str:
     if not messages:
         raise QueryError("no message has text, so there is nothing to select tools by")
     human = [message for message in messages if isinstance(message, HumanMessage)]
-    # People paste whole documents into a conversation, and what they want stands mostly at the end.
+    # People paste whole documents into a conversation, and what they want is mostly at the end.
     return str((human or messages)[-1].text)[-MAX_QUERY:]

@@ -25,7 +25,7 @@ def init_llm(name: str) -> LLM:
     module, _, rest = name.partition(":")
     class_name, _, model = rest.partition(":")
     if not module.strip() or not class_name:
-        raise LLMError(f"{name!r} is no LLM; MODULE:CLASS:MODEL is due, such as llama_index.llms.openai:OpenAI:gpt-4o-mini")
+        raise LLMError(f"{name!r} is no LLM; expected MODULE:CLASS:MODEL, such as llama_index.llms.openai:OpenAI:gpt-4o-mini")
     try:
         found = getattr(import_module(module), class_name, None)
     except ImportError as error:
@@ -84,7 +84,7 @@ def achat_with(llm: LLM) -> AsyncChat:
 
 
 def _template(messages: Sequence[Message]) -> tuple[ChatPromptTemplate, dict[str, str]]:
-    """Messages as values of a template: what stands in braces in them is not taken for variables."""
+    """Messages as values of a template: what is in braces in them is not taken for variables."""
     names = [f"message_{place}" for place in range(len(messages))]
     parts = [ChatMessage(role=MessageRole(item.role), content=f"{{{name}}}") for name, item in zip(names, messages, strict=True)]
     return ChatPromptTemplate(message_templates=parts), {name: item.text for name, item in zip(names, messages, strict=True)}

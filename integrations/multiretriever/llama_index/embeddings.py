@@ -25,7 +25,7 @@ _PICKLED = ("element_type", "context", "instruction", "fingerprint", "model_name
 class InstructionEmbeddings(BaseEmbedding):
     """Embeds texts as they are, and queries below the instruction of an element type, for LlamaIndex's own indexes and pipelines.
 
-    The fields are what an ingestion cache tells two of them apart by.
+    The fields are by what an ingestion cache tells two of them apart.
 
     Attributes:
         element_type: Element type that queries look for.
@@ -72,7 +72,7 @@ class InstructionEmbeddings(BaseEmbedding):
         }
         for key, value in derived.items():
             if options.setdefault(key, value) != value:
-                raise EncoderMismatchError(f"the {key} is due to be {options[key]!r}, and that of the encoder is {value!r}")
+                raise EncoderMismatchError(f"expected the {key} {options[key]!r}, got the encoder's {value!r}")
         values = checked.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         super().__init__(element_type=kind, context=values, **{"embed_batch_size": _BATCH, **options})
         self._encoder = loaded
@@ -102,7 +102,7 @@ class InstructionEmbeddings(BaseEmbedding):
         return await super(InstructionEmbeddings, self._uncached()).aget_query_embedding(query)
 
     def _uncached(self) -> InstructionEmbeddings:
-        # That cache keys on the bare text, under which the vector of a document may stand.
+        # That cache keys on the bare text, under which the vector of a document may be stored.
         return self if self.embeddings_cache is None else self.model_copy(update={"embeddings_cache": None})
 
     def _get_query_embedding(self, query: str) -> list[float]:
@@ -174,7 +174,7 @@ class LlamaIndexEncoder:
             instructions: Instructions to put before queries; None for the bare query.
             document_prompt: Text that the model wants before documents, such as ``"passage: "``.
             fingerprint: What tells this model from others; None to make it of class, model name, settings and dimension. To be
-                given where the settings do not tell what the model is, or change without the vectors changing.
+                given where the settings do not say what the model is, or change without the vectors changing.
 
         Raises:
             ParameterError: ``embedding`` is no LlamaIndex embedding model.
@@ -241,7 +241,7 @@ class LlamaIndexEncoder:
         """Encodes what is searched. Returns float32 [len(texts), dimension], each row of length 1.
 
         Raises:
-            EncoderError: The model failed, or gave vectors that cannot be used.
+            EncoderError: The model failed, or returned vectors that cannot be used.
         """
         prompted = [self._prompt + text for text in texts]
         return self._unit(self._ask(self._model.get_text_embedding_batch, prompted), len(texts))
@@ -250,7 +250,7 @@ class LlamaIndexEncoder:
         """Encodes what is searched with. Returns float32 [len(texts), dimension], each row of length 1.
 
         Raises:
-            EncoderError: The model failed, or gave vectors that cannot be used.
+            EncoderError: The model failed, or returned vectors that cannot be used.
         """
         return self._unit([self._ask(self._model.get_query_embedding, text) for text in texts], len(texts))
 

@@ -16,8 +16,8 @@ from multiretriever.llama_index.retrievers import IndexRetriever, to_node
 class GroundingRetriever(IndexRetriever):
     """Retrieves several element types for one query in one pass of the encoder.
 
-    ``retrieve`` gives the nodes of all types, type by type in the order asked for, each type best first; the metadata
-    ``element_type`` tells the type. ``ground`` gives them by type. Scores are comparable within a type only.
+    ``retrieve`` returns the nodes of all types, type by type in the order asked for, each type best first; the metadata
+    ``element_type`` tells the type. ``ground`` returns them by type. Scores are comparable within a type only.
 
     Each type has an instruction of its own, and so a vector of its own: the text of a query bundle is encoded, and its
     ``embedding`` or ``custom_embedding_strs``, if any, are not used.

@@ -110,7 +110,7 @@ class IndexRetriever(BaseRetriever):
         self.retriever.close()
 
 
-# How a hit was found is nothing that a chat model needs to read; label and description stand in the text already.
+# How a hit was found is nothing that a chat model needs to read; label and description are in the text already.
 _NOT_FOR_LLM = ("rank", "mode", "label", "description")
 
 
@@ -177,7 +177,7 @@ class ElementRetriever(IndexRetriever):
 
         Args:
             retriever: What finds the elements.
-            element_type: Name of the element type, such as ``step``; a subclass that is made for one type need not be told.
+            element_type: Name of the element type, such as ``step``; a subclass that is made for one type need not be given it.
             similarity_top_k: Hits at most; None for the type's default (15 steps, 5 of the others).
             k: The same, under the name that core and LangChain have for it.
             mode: ``dense``, ``lexical`` or ``hybrid``; None for the retriever's own.
@@ -271,7 +271,7 @@ class FieldRetriever(ElementRetriever):
         Args:
             retriever: What finds the fields.
             element_type: As of ``ElementRetriever``.
-            table: Name of the table whose fields are wanted: told to the encoder, and others are left out.
+            table: Name of the table whose fields are wanted: written into the query, and others are left out.
             where: As of ``ElementRetriever``.
             context: As of ``ElementRetriever``.
             options: Further arguments of ``ElementRetriever``.

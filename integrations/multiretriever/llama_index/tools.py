@@ -67,7 +67,7 @@ def catalog_from_tools(tools: Iterable[BaseTool], scope: str = "tools") -> Catal
         scope: Scope of the steps.
 
     Raises:
-        CatalogError: There is no tool, a name stands twice, or the arguments of a tool cannot be written as a JSON schema.
+        CatalogError: There is no tool, a name appears twice, or the arguments of a tool cannot be written as a JSON schema.
         ParameterError: Something else than a LlamaIndex tool is among them.
     """
     return Catalog.from_source(ToolSource([_description(tool) for tool in tools], scope=scope))
@@ -128,7 +128,7 @@ class ToolSelector(ObjectRetriever[BaseTool]):
         super().__init__(self._steps, SimpleToolNodeMapping.from_objects(self.tools))
 
     def select(self, query: str) -> list[BaseTool]:
-        """Returns the tools that fit a query, best first; a tool whose name is the query stands before all others.
+        """Returns the tools that fit a query, best first; a tool whose name is the query comes before all others.
 
         Raises:
             QueryError: The query is empty, not text, or too long.

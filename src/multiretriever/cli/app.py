@@ -54,7 +54,7 @@ def options_of_all(
 ) -> None:
     """Find workflow steps, tables, fields, catalog items and workflows by what they are for.
 
-    `index` reads catalogs into an index; `search` and `ground` find elements in it. COMMAND --help tells more.
+    `index` reads catalogs into an index; `search` and `ground` find elements in it. COMMAND --help says more.
     """
 
 

@@ -29,12 +29,12 @@ Exit codes:
 
 
 def epilog(*examples: str) -> str:
-    """Returns the end of a command's help: examples that work as they stand, and the exit codes."""
+    """Returns the end of a command's help: examples that work as written, and the exit codes."""
     return _EPILOG.format(examples="\n".join(f"  {example}" for example in examples))
 
 
 class Command(TyperCommand):
-    """A command whose errors are lines on standard error, and whose exit code tells their kind."""
+    """A command whose errors are lines on standard error, and whose exit code says their kind."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""

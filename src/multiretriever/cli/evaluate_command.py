@@ -78,7 +78,7 @@ Output = Annotated[
     typer.Option("--output", metavar="FOLDER", help="Write report.json, report.md, report.png and misses.jsonl there."),
 ]
 AllowLeakage = Annotated[
-    bool, typer.Option("--allow-leakage", help="Count queries that stand in a document instead of refusing them.")
+    bool, typer.Option("--allow-leakage", help="Count queries that appear in a document instead of refusing them.")
 ]
 Progress = Annotated[
     bool | None, typer.Option("--progress/--no-progress", show_default="on a terminal", help="Show progress on standard error.")
@@ -108,7 +108,7 @@ def evaluate(
     """Measure how well queries with known answers are answered.
 
     Recall, nDCG@10 and MRR@10 of BM25, of encoders, and of both together, with 95% intervals and tests of the differences.
-    Candidates are all elements of the type in the dataset. A query whose text stands in one of them is refused.
+    Candidates are all elements of the type in the dataset. A query whose text appears in one of them is refused.
     """
     from multiretriever import evaluation
     from multiretriever.cli.plugins import load_plugins
@@ -140,7 +140,7 @@ def evaluate(
 
 
 def encoders_of(specs: list[str] | None) -> str | dict[str, str | None] | None:
-    """Returns one encoder, or several by name, as systems are made of them; a name that stands twice is a ``ParameterError``."""
+    """Returns one encoder, or several by name, as systems are made of them; a name that appears twice is a ``ParameterError``."""
     from multiretriever.core import ParameterError
 
     given = specs or list(filter(None, [os.environ.get("MULTIRETRIEVER_ENCODER")]))

@@ -32,7 +32,7 @@ class Catalog:
         """Makes a catalog of elements.
 
         Raises:
-            CatalogError: An id stands twice in a type, a field names an unknown table, or tables extend each other in a circle.
+            CatalogError: An id appears twice in a type, a field names an unknown table, or tables extend each other in a circle.
         """
         items = list(elements)
         self._fill(items, [Record(item.element_type, {}, f"element {item.id!r}") for item in items], ProblemLog())
@@ -43,7 +43,7 @@ class Catalog:
         for item, record in zip(items, records, strict=True):
             before = first.setdefault((item.element_type, item.id), record)
             if before is not record:
-                message = f"the {item.element_type} id {item.id!r} stands twice; ids must be unique (first: {before.place})"
+                message = f"the {item.element_type} id {item.id!r} appears twice; ids must be unique (first: {before.place})"
                 log.problems.append(record.problem(message, "id"))
             self._by_type.setdefault(item.element_type, {}).setdefault(item.id, item)
         self._tables = TableNames(item for item in items if isinstance(item, Table))
@@ -81,7 +81,7 @@ class Catalog:
         """Checks raw records and makes a catalog of them.
 
         Args:
-            records: What sources gave.
+            records: What sources yielded.
             log: Problems met so far; they are reported with those found here.
 
         Raises:
@@ -109,7 +109,7 @@ class Catalog:
 
     @classmethod
     def from_path(cls, *paths: str | Path) -> Catalog:
-        """Reads files, folders and database URLs; the kind of each is told by what is in it (see ``sources.source_of``).
+        """Reads files, folders and database URLs; the kind of each is recognised by what is in it (see ``sources.source_of``).
 
         Raises:
             CatalogError: Anything is wrong in any file; the error lists every problem, and nothing is loaded.
@@ -217,7 +217,7 @@ def _build(record: Record, log: ProblemLog) -> Element | None:
         log.problems.append(record.problem(str(error), "element_type"))
         return None
     if not isinstance(record.values, Mapping):
-        log.problems.append(record.problem(f"a mapping of keys to values is due (got {type(record.values).__name__})"))
+        log.problems.append(record.problem(f"expected a mapping of keys to values, got {type(record.values).__name__}"))
         return None
     if odd := [key for key in record.values if not isinstance(key, str)]:
         log.problems.append(record.problem(f"keys must be text (got {', '.join(map(repr, odd[:5]))})"))
@@ -270,13 +270,13 @@ def _merge_metadata(record: Record, given: Mapping[str, Any], extra: Mapping[str
     places += [((key,), value) for key, value in extra.items()]
     for path, raw in places:
         key = path[-1]
-        # Text is due in lists, so a plain scalar keeps its text there.
+        # Lists hold text, so a plain scalar keeps its text there.
         value = [_text(item) for item in raw] if isinstance(raw, list | tuple) else resolve_scalars(raw)
         if value is None:
             continue
         if key in merged:
             log.problems.append(
-                record.problem(f"{key!r} stands both in metadata and beside it; one of the two would be lost", str(key))
+                record.problem(f"{key!r} appears both in metadata and beside it; one of the two would be lost", str(key))
             )
         elif not _is_metadata(value):
             shown = type(value).__name__ if not isinstance(value, list) else "a list of other things"

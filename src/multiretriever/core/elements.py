@@ -220,7 +220,7 @@ class ElementType:
         model: Class of its elements; its ``element_type`` defaults to the name.
         plural: Key of its list in catalog files.
         text: Turns an element into the text that is embedded, natural words first.
-        default_k: How many hits a retriever returns when it is not told.
+        default_k: How many hits a retriever returns when no k is given.
         filters: Attributes of the model, beside ``scope``, that a filter may name. Single values of ``metadata`` always can.
         instructions: Query templates of its own; without any, the general ones are used.
         text_version: To be changed with the rule ``text``, so that an index is built anew beside the old one.

@@ -1,7 +1,36 @@
 """Everything this package raises on purpose, under one root.
 
 A message says what was wrong, where, and what to do. Exceptions of libraries are chained as causes and never
-reach a caller bare.
+reach a caller bare::
+
+    MultiRetrieverError
+    |- ParameterError (ValueError)          an argument of a call
+    |  |- QueryError                        the query
+    |  |- FilterError                       the filter
+    |  `- ElementTypeError                  the element type
+    |- ProblemsError (ValueError)           an input, with every problem and its place
+    |  |- CatalogError
+    |  |- FlowError
+    |  |- DatasetError
+    |  `- LeakageError
+    |- InstructionError (ValueError)        templates of instructions
+    |- MissingDependencyError (ImportError) an optional package
+    |- EncoderError
+    |  `- EncoderNotFoundError
+    |- StoreError                           the index and its server
+    |  |- IndexNotFoundError
+    |  |- IndexLockedError
+    |  |- IndexDamagedError
+    |  |- EncoderMismatchError
+    |  |- ShrunkenCatalogError
+    |  `- ServerUnavailableError
+    |- RecipeError (ValueError)             training
+    |- TrainingError
+    `- LLMError                             a chat model
+       `- AnswerError
+
+    MultiRetrieverWarning (UserWarning)
+    `- QueryTruncatedWarning
 """
 
 from __future__ import annotations
@@ -15,7 +44,7 @@ class MultiRetrieverError(Exception):
 
 
 class MultiRetrieverWarning(UserWarning):
-    """Root of every warning that multiretriever gives."""
+    """Root of every warning of multiretriever."""
 
 
 class QueryTruncatedWarning(MultiRetrieverWarning):
@@ -111,13 +140,13 @@ class DatasetError(ProblemsError):
 
 
 class LeakageError(ProblemsError):
-    """An evaluated query stands word for word in a document that is searched."""
+    """An evaluated query appears word for word in a document that is searched."""
 
     subject = "evaluation"
 
 
 class EncoderError(MultiRetrieverError):
-    """An encoder could not be loaded or gave vectors that cannot be used."""
+    """An encoder could not be loaded or returned vectors that cannot be used."""
 
 
 class EncoderNotFoundError(EncoderError):
@@ -153,7 +182,7 @@ class EncoderMismatchError(StoreError):
 
 
 class ShrunkenCatalogError(StoreError):
-    """A sync would delete most of the index; refused unless it is told to."""
+    """A sync would delete most of the index; refused unless it is allowed."""
 
 
 class ServerUnavailableError(StoreError):
@@ -161,7 +190,7 @@ class ServerUnavailableError(StoreError):
 
 
 class LLMError(MultiRetrieverError):
-    """A chat model could not be reached or gave nothing that can be used."""
+    """A chat model could not be reached or returned nothing that can be used."""
 
 
 class AnswerError(LLMError):

@@ -80,7 +80,7 @@ def _of_kind(steps: tuple[Step, ...], trigger: bool) -> tuple[Step, ...]:
 
 
 def tables_named(called: Called, step: Step) -> Iterator[str]:
-    """Gives the names of tables in the inputs of a step (its inputs of type ``table``), as they stand there."""
+    """Yields the names of tables in the inputs of a step (its inputs of type ``table``), as written there."""
     for item in step.inputs:
         name = called.inputs.get(item.name)
         if item.type == "table" and isinstance(name, str) and name and not at_run_time(name):
@@ -88,7 +88,7 @@ def tables_named(called: Called, step: Step) -> Iterator[str]:
 
 
 def fields_named(called: Called, step: Step, known: Collection[str]) -> Iterator[str]:
-    """Gives the names of fields in the inputs of a step: in its values, its conditions, and where a field is due.
+    """Yields the names of fields in the inputs of a step: in its values, its conditions, and where a field is expected.
 
     Args:
         called: The step of the flow.

@@ -1,7 +1,7 @@
 """Flows: workflows in the YAML form of the multi-task retriever paper (arXiv 2501.04652, section 3).
 
 A flow has a requirement, a trigger and ordered steps. A step has an annotation (what it is for, in words), a definition (the id
-of the catalog's step), its inputs, its order from 1, and its block: the order of the for-each or if that it stands in, 0 outside.
+of the catalog's step), its inputs, its order from 1, and its block: the order of the for-each or if that it is in, 0 outside.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _resolve(value: Any) -> Any:
         if isinstance(item, str) and not item.isascii() and item.encode("utf-8", "ignore").decode() != item:
             raise ValueError(f"half of a surrogate pair is no character (in {item!r})")
         if not isinstance(item, _PLAIN):
-            raise ValueError(f"{item!r} is of type {type(item).__name__}; plain values (text, numbers, lists, ...) are due")
+            raise ValueError(f"{item!r} is of type {type(item).__name__}; expected plain values (text, numbers, lists, ...)")
         if isinstance(item, dict):
             stack += [*item, *item.values()]
         elif isinstance(item, list):
@@ -86,7 +86,7 @@ class FlowStep(_Called):
         annotation: What the step is for, in words.
         definition: Id of the catalog's step; None while it is not known.
         order: Its place in the flow, from 1.
-        block: Order of the step (for each, if, ...) whose block it stands in; 0 at the top level.
+        block: Order of the step (for each, if, ...) whose block it is in; 0 at the top level.
         inputs: Values given to it, by the name of the input.
         paraphrases: Other people's annotations for the same.
     """
@@ -146,7 +146,7 @@ class Flow(_FlowPart):
             if step.order <= last:
                 raise ValueError(f"order {step.order} follows order {last}; orders must ascend and be unique")
             if step.block and step.block not in seen:
-                raise ValueError(f"step {step.order} stands in block {step.block}, which no earlier step opens")
+                raise ValueError(f"step {step.order} is in block {step.block}, which no earlier step opens")
             seen.add(step.order)
             last = step.order
         return steps
@@ -160,11 +160,11 @@ class Flow(_FlowPart):
         """
         flows = parse_flows(text, source=source)
         if len(flows) != 1:
-            raise FlowError([Problem(f"one flow is due, {len(flows)} are there", source)])
+            raise FlowError([Problem(f"expected one flow, got {len(flows)}", source)])
         return flows[0]
 
     def to_yaml(self) -> str:
-        """Writes the flow; ``from_yaml`` gives the same flow back."""
+        """Writes the flow; ``from_yaml`` reads it back."""
         return dump_yaml(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def parse_flows(text: str, *, source: str = "<text>") -> list[Flow]:
     for document in documents:
         _parse_document(document, source, flows, problems)
     if not documents:
-        problems.append(Problem("the file is empty; a flow is due", source))
+        problems.append(Problem("the file is empty; expected a flow", source))
     if problems:
         raise FlowError(problems)
     return flows

@@ -32,7 +32,7 @@ class Template(pydantic.BaseModel):
         given: Context keys that must be there for it to be chosen. Of several that fit, the one with the most keys wins,
             then the first.
         instruction: The sentence before the query.
-        query_key: Key under which the query's own text stands in the YAML lines.
+        query_key: Key under which the query's own text is written in the YAML lines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -130,7 +130,7 @@ class InstructionSet:
 
     @property
     def prompts(self) -> dict[str, str]:
-        """What stands before a query, by the template's id: the form in which sentence-transformers keeps it."""
+        """What is put before a query, by the template's id: the form in which sentence-transformers keeps it."""
         return {item.id: f"{item.instruction}\n" for item in self.templates}
 
     def to_yaml(self) -> str:
@@ -163,10 +163,10 @@ def _parse(text: str | Problem, source: str) -> tuple[Sequence[Template], int | 
         raise InstructionError(str(documents))
     value = documents[0].value if documents else None
     if not isinstance(value, dict) or not isinstance(value.get("templates"), list):
-        raise InstructionError(f"{source}: a mapping with a list under 'templates' is due")
+        raise InstructionError(f"{source}: expected a mapping with a list under 'templates'")
     tokens = str(value.get("query_tokens", ""))
     if tokens and not (tokens.isdecimal() and int(tokens) >= LEAST_TOKENS):
-        raise InstructionError(f"{source}: query_tokens: a whole number from {LEAST_TOKENS} is due (got {tokens!r})")
+        raise InstructionError(f"{source}: query_tokens: expected a whole number from {LEAST_TOKENS} (got {tokens!r})")
     templates: list[Template] = []
     problems: list[Problem] = []
     for index, item in enumerate(value["templates"]):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @contextmanager
 def flows_read(*, shown: bool) -> Iterator[Callable[[object], None]]:
-    """Shows how many flows are read while the block runs; what it gives is called with each flow."""
+    """Shows how many flows are read while the block runs; the yielded function is called with each flow."""
     if not shown:
         yield lambda flow: None
         return
@@ -25,7 +25,7 @@ def flows_read(*, shown: bool) -> Iterator[Callable[[object], None]]:
 
 @contextmanager
 def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """Shows how many of ``total`` things are done while the block runs; what it gives is called after each."""
+    """Shows how many of ``total`` things are done while the block runs; the yielded function is called after each."""
     if not shown:
         yield lambda: None
         return
@@ -42,7 +42,7 @@ def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None
 
 @contextmanager
 def progress_bar(name: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Shows a bar that goes when it is done; gives what is called with how many more of the total are done."""
+    """Shows a bar that goes when it is done; yields a function that is called with how many more of the total are done."""
     if not shown:
         yield lambda count: None
         return
@@ -62,7 +62,7 @@ OnProgress: TypeAlias = Callable[[str, int, int], object]
 
 @contextmanager
 def bars(*, shown: bool) -> Iterator[OnProgress]:
-    """Gives a function that shows a bar for each kind of work; one that does nothing where none are to be shown."""
+    """Yields a function that shows a bar for each kind of work; one that does nothing where none are to be shown."""
     if not shown:
         yield lambda what, done, total: None
         return

@@ -39,7 +39,7 @@ def make_prompt(
         # An encoder that never saw flows in training finds the next step worse with the flow or the requirement before the
         # annotation (Step@15 of 0.60 falls to 0.34 on the bundled flows), and fields much better with their table's name.
         return Prompt("", known.before(checked))
-    # What the encoder was trained with, or the caller chose, stands before what a type brings along.
+    # What the encoder was trained with, or the caller chose, comes before what a type brings along.
     known_ids = {template.id for template in instructions.templates}
     own = [template for item in element_types() for template in item.instructions if template.id not in known_ids]
     return (instructions.with_templates(own) if own else instructions).prompt(checked, kind.name, known)
@@ -49,7 +49,7 @@ def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> Prompt:
     """Returns a prompt, shortened from its oldest side where it does not fit the encoder's window.
 
     The instruction is always kept; of the body the newest part stays, that is its end: the last steps of a flow, and the
-    query's own text. Whole lines are dropped where that leaves any. Encoders that cannot tell their window get the whole text.
+    query's own text. Whole lines are dropped where that leaves any. Encoders that do not know their window get the whole text.
 
     Warns:
         QueryTruncatedWarning: Something that the encoder could have read no part of was left out; it says how much. That an
@@ -78,7 +78,7 @@ def fit_prompt(encoder: Encoder | Windowed, prompt: Prompt) -> Prompt:
 def _window(encoder: Windowed) -> int:
     """Returns how many tokens of a query the encoder reads, or was trained to read; special tokens not counted.
 
-    What stands past the positions that queries had in training is worse than nothing: an encoder that was tuned at 128 tokens
+    What is past the positions that queries had in training is worse than nothing: an encoder that was tuned at 128 tokens
     finds the next step less often when it is given 256 of the flow.
     """
     instructions = encoder.instructions if isinstance(encoder, Encoder) else None

@@ -27,7 +27,7 @@ _MAX_FLOW = 1_000_000
 class QueryContext(pydantic.BaseModel):
     """What is known at query time beside the text. Keys that are not listed are kept and written into the query too.
 
-    It tells the encoder more about the query; it does not limit the hits: that is what a filter does.
+    It says more to the encoder about the query; it does not limit the hits: that is what a filter does.
 
     Attributes:
         text: What the query's text is: a whole ``requirement``, or the ``annotation`` of one step.
@@ -60,7 +60,7 @@ class QueryContext(pydantic.BaseModel):
     def _check_extra(self) -> QueryContext:
         for key, value in (self.model_extra or {}).items():
             if not _is_plain(value):
-                raise ValueError(f"{key!r} is of type {type(value).__name__}; plain values (text, numbers, lists, ...) are due")
+                raise ValueError(f"{key!r} is of type {type(value).__name__}; expected plain values (text, numbers, lists, ...)")
         return self
 
     @property
@@ -135,7 +135,7 @@ class SearchOptions:
         return replace(self, context=context, where={**where, "table": table})
 
     def replaced(self, given: Mapping[str, Any], *, beside: Sequence[str] = ()) -> SearchOptions:
-        """Returns these options with those of one call in their place; None stands for not given.
+        """Returns these options with those of one call in their place; None means not given.
 
         Args:
             given: The options of the call.

@@ -30,7 +30,7 @@ class Request:
     Attributes:
         kind: The element type.
         k: Hits of each query.
-        where: Values that hits must have; a tuple stands for any of its values.
+        where: Values that hits must have; a tuple means any of its values.
         mode: How to rank.
         weight: Share of the cosine in ``hybrid``.
     """

@@ -107,7 +107,7 @@ class BeirDataset(Dataset):
         return tuple(filter(None, self._judged))
 
     def given(self, split: str | None = None) -> Iterator[Example]:
-        """Gives the queries of a split (``qrels/SPLIT.tsv``), or of all.
+        """Yields the queries of a split (``qrels/SPLIT.tsv``), or of all.
 
         Raises:
             ParameterError: There is no such split.
@@ -118,7 +118,7 @@ class BeirDataset(Dataset):
             yield Example(query_id, PASSAGE.name, self._texts[query_id], tuple(self.grades[query_id]))
 
     def examples(self, split: str | None = None, kinds: Collection[str] | None = None) -> Iterator[Example]:
-        """Gives what ``given`` gives. Equal queries stay apart, since other programs count them so."""
+        """Yields what ``given`` gives. Equal queries stay apart, since other programs count them so."""
         if kinds is None or GIVEN in kinds:
             yield from self.given(split)
 
@@ -154,7 +154,7 @@ def _query(value: Any) -> tuple[str, str]:
 
 
 def _lines(path: Path, read: Callable[[Any], tuple[str, _T]], problems: list[Problem]) -> Iterator[tuple[int, str, _T]]:
-    """Gives line, id and value of each line of a JSON Lines file; what is wrong goes to ``problems``."""
+    """Yields line, id and value of each line of a JSON Lines file; what is wrong goes to ``problems``."""
     text = read_text(path)
     if isinstance(text, Problem):
         problems.append(text)
@@ -177,7 +177,7 @@ def _unique(found: Iterator[tuple[int, str, _T]], path: Path, problems: list[Pro
     first: dict[str, int] = {}
     for number, key, value in found:
         if key in values:
-            message = f"the id {key!r} stands twice; ids must be unique (first: line {first[key]})"
+            message = f"the id {key!r} appears twice; ids must be unique (first: line {first[key]})"
             problems.append(Problem(message, str(path), number, "_id"))
         else:
             values[key], first[key] = value, number
@@ -195,7 +195,9 @@ def _read_qrels(
     rows = [line.rstrip("\r").split("\t") for line in text.split("\n")]
     if tuple(rows[0]) != _HEADER:
         shown = ", ".join(rows[0])
-        problems.append(Problem(f"the header {', '.join(_HEADER)} is due, separated by tabs (got {shown!r:.80})", str(path), 1))
+        problems.append(
+            Problem(f"the header {', '.join(_HEADER)} is expected, separated by tabs (got {shown!r:.80})", str(path), 1)
+        )
         return {}
     grades: dict[str, dict[str, int]] = {}
     for number, cells in enumerate(rows[1:], start=2):
@@ -214,7 +216,7 @@ def _fault(
     cells: list[str], texts: Mapping[str, str], passages: Mapping[str, Passage], grades: Mapping[str, Mapping[str, int]]
 ) -> str | None:
     if len(cells) != len(_HEADER):
-        return f"{len(_HEADER)} cells are due, separated by tabs (got {len(cells)})"
+        return f"{len(_HEADER)} cells are expected, separated by tabs (got {len(cells)})"
     query, passage, score = cells
     if query not in texts:
         return f"there is no query {query!r} in {QUERIES_FILE}"

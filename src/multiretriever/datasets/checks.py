@@ -23,7 +23,7 @@ _OUTPUT = re.compile(r"\{\{(\d+)\.")
 
 
 def check_dataset(dataset: Dataset, split: str | None = None) -> Iterator[str]:
-    """Gives everything that is wrong in the flows and written queries of a dataset, in a line each.
+    """Yields everything that is wrong in the flows and written queries of a dataset, in a line each.
 
     Checked are names (see ``check_flow``), that triggers and steps have annotations, that a block is opened by a step of kind
     ``logic``, that an else follows its if, that no step uses the output of a later one, and that every answer of a written query
@@ -42,7 +42,7 @@ def check_dataset(dataset: Dataset, split: str | None = None) -> Iterator[str]:
 
 
 def check_structure(flow: Flow, catalog: Catalog) -> Iterator[str]:
-    """Gives everything that is wrong in a flow: made-up names, blocks, outputs, missing wording."""
+    """Yields everything that is wrong in a flow: made-up names, blocks, outputs, missing wording."""
     yield from map(str, check_flow(flow, catalog).findings)
     if flow.trigger is not None and not flow.trigger.annotation.strip():
         yield "trigger: has no annotation"
@@ -75,11 +75,11 @@ def _follows_if(step: FlowStep, flow: Flow) -> bool:
     return bool(before) and _name(before[-1]) in _AFTER
 
 
-# Queries that stand word for word in the documents that are searched: what must not be measured.
+# Queries that appear word for word in the documents that are searched: what must not be measured.
 #
 # The rule: take the text of each element of the type that is looked for, without the lines that are only its names (label, name,
 # scope, table, titles of fields), since people do search by names. Letter case, punctuation and white space do not count. A query
-# of at least ``LEAST_WORDS`` words leaks where its words stand in what is left, in their order and side by side; a shorter one,
+# of at least ``LEAST_WORDS`` words leaks where its words appear in what is left, in their order and side by side; a shorter one,
 # where it is a whole line or sentence of it.
 
 # Four in a row ("on the first day") occur by chance in a catalog of some hundred descriptions.
@@ -90,7 +90,7 @@ _SENTENCE_END = re.compile(r"[\n.;!?]+")
 
 @dataclass(frozen=True)
 class Leak:
-    """A query that stands in the text of an element that is searched.
+    """A query that appears in the text of an element that is searched.
 
     Attributes:
         dataset: Name of the dataset.
@@ -106,7 +106,7 @@ class Leak:
 
 
 def find_leaks(dataset: Dataset, examples: Iterable[Example]) -> list[Leak]:
-    """Returns the queries that stand in the text of an element of their type; of several elements the first."""
+    """Returns the queries that appear in the text of an element of their type; of several elements the first."""
     documents: dict[str, _Documents] = {}
     leaks = []
     for example in examples:
@@ -158,11 +158,11 @@ class _Prose:
         self._text = _spaced(self._words)
 
     def starts(self) -> set[tuple[str, ...]]:
-        """Returns every ``LEAST_WORDS`` words that stand side by side."""
+        """Returns every ``LEAST_WORDS`` words that appear side by side."""
         return {tuple(self._words[place : place + LEAST_WORDS]) for place in range(len(self._words) - LEAST_WORDS + 1)}
 
     def holds(self, words: Sequence[str]) -> bool:
-        """Tells whether words stand in it side by side."""
+        """Whether words appear in it side by side."""
         return _spaced(words) in self._text
 
 
@@ -192,7 +192,7 @@ def check_examples(dataset: Dataset, examples: Sequence[Example]) -> None:
     for example in examples:
         place = f"query {example.id!r}"
         if example.id in seen:
-            problems.append(Problem("the id stands twice; ids must be unique", dataset.name, field=place))
+            problems.append(Problem("the id appears twice; ids must be unique", dataset.name, field=place))
         seen.add(example.id)
         for element_id in example.relevant:
             if dataset.catalog.get(example.element_type, element_id) is None:
@@ -205,7 +205,7 @@ def check_examples(dataset: Dataset, examples: Sequence[Example]) -> None:
 
 
 def check_leakage(dataset: Dataset, examples: Sequence[Example], *, allow: bool) -> list[Leak]:
-    """Returns the queries that stand in an element that is searched (see ``leakage``).
+    """Returns the queries that appear in an element that is searched (see ``leakage``).
 
     Raises:
         LeakageError: There are any, and they are not allowed.
@@ -216,7 +216,7 @@ def check_leakage(dataset: Dataset, examples: Sequence[Example], *, allow: bool)
         raise LeakageError(
             [
                 Problem(
-                    f"its text stands in the {leak.element_type} {leak.element_id!r} ({rule}); such a query "
+                    f"its text appears in the {leak.element_type} {leak.element_id!r} ({rule}); such a query "
                     "measures nothing: leave the text out of the catalog, or allow leakage to have it counted only",
                     dataset.name,
                     field=f"query {leak.query_id!r}",

@@ -87,14 +87,14 @@ def _example(given: Any, source: str, number: int, language: str) -> Example | l
     return Example(value.id, name, value.query, relevant, value.context, value.kind, value.language or language)
 
 
-# Reading flows one after another, so that a large collection never stands in memory as a whole.
+# Reading flows one after another, so that a large collection is never in memory as a whole.
 
 YAML_SUFFIXES = (".yaml", ".yml")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
 
 
 def iter_flows(*paths: str | Path) -> Iterator[Flow]:
-    """Gives the flows of files and folders, in order of their names: YAML files file by file, JSON Lines line by line.
+    """Yields the flows of files and folders, in order of their names: YAML files file by file, JSON Lines line by line.
 
     Raises:
         FlowError: A path does not exist or holds no flows, or a flow is not valid; flows before it have been given by then.
@@ -109,7 +109,7 @@ def iter_flows(*paths: str | Path) -> Iterator[Flow]:
 
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
-        yield path  # reading it tells what is wrong, if anything is
+        yield path  # reading it reports what is wrong, if anything is
         return
     log = ProblemLog()
     for _, files in walk(path, log):
@@ -224,7 +224,7 @@ class Dataset:
         return tuple(dict.fromkeys(filter(None, names)))
 
     def flows(self, split: str | None = None) -> Iterator[Flow]:
-        """Gives the flows of a split, or of all splits, one after another.
+        """Yields the flows of a split, or of all splits, one after another.
 
         Raises:
             FlowError: A flow is not valid.
@@ -235,7 +235,7 @@ class Dataset:
         yield from iter_flows(*self._paths("flows", split))
 
     def given(self, split: str | None = None) -> Iterator[Example]:
-        """Gives the queries that somebody wrote down with their answers.
+        """Yields the queries that somebody wrote down with their answers.
 
         Raises:
             DatasetError: A file of queries is not valid.
@@ -254,7 +254,7 @@ class Dataset:
         descriptions: Collection[str] = (),
         on_flow: Callable[[Flow], object] | None = None,
     ) -> Iterator[Example]:
-        """Gives the queries that are written down and those that are made of flows, without keeping any.
+        """Yields the queries that are written down and those that are made of flows, without keeping any.
 
         Args:
             split: Name of a split; None for all of it.
@@ -277,7 +277,7 @@ class Dataset:
         yield from element_examples(self.catalog, descriptions, language=self.settings.language)
 
     def examples(self, split: str | None = None, kinds: Collection[str] | None = None) -> Iterator[Example]:
-        """Gives what ``stream`` gives, with equal queries (type, kind, text and context) made one that has the answers of all.
+        """Yields what ``stream`` gives, with equal queries (type, kind, text and context) made one that has the answers of all.
 
         Short annotations such as "tell them" come in many flows; each answer would count as wrong for the others.
         """

@@ -18,7 +18,7 @@ from multiretriever.core.flows import Flow
 
 
 @dataclass(frozen=True)
-class _Told:
+class _FlowFacts:
     """A flow and everything that queries are made of."""
 
     flow: Flow
@@ -39,7 +39,7 @@ class _Told:
 
 
 _Made = tuple[str, dict[str, Any], list[Element]]
-_Maker = Callable[[_Told], Iterator[_Made]]
+_Maker = Callable[[_FlowFacts], Iterator[_Made]]
 _MAKERS: dict[str, _Maker] = {}
 
 
@@ -54,26 +54,26 @@ def _kind(name: str) -> Callable[[_Maker], _Maker]:
 # From a requirement ---------------------------------------------------------------------------------------------------------
 
 
-def _steps(told: _Told) -> list[Element]:
-    return [use.step for use in told.uses if use.step is not None]
+def _steps(facts: _FlowFacts) -> list[Element]:
+    return [use.step for use in facts.uses if use.step is not None]
 
 
-def _tables(told: _Told) -> list[Element]:
-    return [use.table for use in told.uses if use.table is not None]
+def _tables(facts: _FlowFacts) -> list[Element]:
+    return [use.table for use in facts.uses if use.table is not None]
 
 
-def _fields(told: _Told) -> list[Element]:
-    return [item for use in told.uses for item in use.fields]
+def _fields(facts: _FlowFacts) -> list[Element]:
+    return [item for use in facts.uses for item in use.fields]
 
 
-def _by_requirement(name: str, elements: Callable[[_Told], list[Element]], *keys: str) -> None:
+def _by_requirement(name: str, elements: Callable[[_FlowFacts], list[Element]], *keys: str) -> None:
     """Registers a kind: the elements of a requirement, or with ``keys`` those that share the values of these attributes."""
 
-    def make(told: _Told) -> Iterator[_Made]:
+    def make(facts: _FlowFacts) -> Iterator[_Made]:
         groups: dict[tuple[Any, ...], list[Element]] = {}
-        for item in elements(told):
+        for item in elements(facts):
             groups.setdefault(tuple(getattr(item, key) for key in keys), []).append(item)
-        for text in told.requirements:
+        for text in facts.requirements:
             for values, items in groups.items():
                 context = {"type" if key == "kind" else key: value for key, value in zip(keys, values, strict=True) if value}
                 if len(context) == len(keys):
@@ -92,36 +92,36 @@ _by_requirement("field.requirement.scope", _fields, "scope")
 
 
 @_kind("field.table")
-def _field_table(told: _Told) -> Iterator[_Made]:
+def _field_table(facts: _FlowFacts) -> Iterator[_Made]:
     by_table: dict[str, list[Element]] = {}
-    for use in told.uses:
+    for use in facts.uses:
         if use.table is not None:
             by_table.setdefault(use.table.name, []).extend(use.fields)
-    for text in told.requirements:
+    for text in facts.requirements:
         for table, items in by_table.items():
             yield text, {"table": table}, items
 
 
 @_kind("workflow.requirement")
-def _workflow_requirement(told: _Told) -> Iterator[_Made]:
-    if told.workflow is not None:
-        for text in told.requirements:
-            yield text, {}, [told.workflow]
+def _workflow_requirement(facts: _FlowFacts) -> Iterator[_Made]:
+    if facts.workflow is not None:
+        for text in facts.requirements:
+            yield text, {}, [facts.workflow]
 
 
 # From the annotation of a step ----------------------------------------------------------------------------------------------
 
 
 def _by_annotation(name: str, element_type: str, *keys: str) -> None:
-    """Registers a kind: what a step uses, by each of its annotations, with what ``keys`` tell of it."""
+    """Registers a kind: what a step uses, by each of its annotations, with what ``keys`` say of it."""
 
-    def make(told: _Told) -> Iterator[_Made]:
-        for use in told.uses:
+    def make(facts: _FlowFacts) -> Iterator[_Made]:
+        for use in facts.uses:
             items = _used(use, element_type)
             # The trigger has nothing before it; a flow so far ends before a step.
             if not items or ("flow" in keys and use.order == 0):
                 continue
-            known = _known(told, use, items[0], keys)
+            known = _known(facts, use, items[0], keys)
             if all(known.values()):
                 yield from ((text, {"text": "annotation", **known}, items) for text in use.annotations)
 
@@ -135,12 +135,12 @@ def _used(use: Use, element_type: str) -> list[Element]:
     return [] if item is None else [item]
 
 
-def _known(told: _Told, use: Use, item: Element, keys: Iterable[str]) -> dict[str, Any]:
+def _known(facts: _FlowFacts, use: Use, item: Element, keys: Iterable[str]) -> dict[str, Any]:
     values: dict[str, Callable[[], Any]] = {
         "scope": lambda: item.scope,
-        "requirement": lambda: told.flow.requirement,
+        "requirement": lambda: facts.flow.requirement,
         "table": lambda: use.table.name if use.table is not None else None,
-        "flow": lambda: told.so_far(use.order),
+        "flow": lambda: facts.so_far(use.order),
     }
     return {key: values[key]() for key in keys}
 
@@ -159,16 +159,16 @@ _by_annotation("field.table.flow", "field", "table", "flow")
 
 
 @_kind("workflow.flow")
-def _workflow_flow(told: _Told) -> Iterator[_Made]:
+def _workflow_flow(facts: _FlowFacts) -> Iterator[_Made]:
     """A stored workflow from the first half of its steps: what somebody has who is about to build it again."""
-    steps = told.flow.steps
-    if told.workflow is not None and len(steps) > 1:
-        begun = told.flow.so_far(steps[len(steps) // 2].order).model_copy(update={"name": "", "label": "", "requirement": ""})
-        for text in told.requirements:
-            yield text, {"flow": begun}, [told.workflow]
+    steps = facts.flow.steps
+    if facts.workflow is not None and len(steps) > 1:
+        begun = facts.flow.so_far(steps[len(steps) // 2].order).model_copy(update={"name": "", "label": "", "requirement": ""})
+        for text in facts.requirements:
+            yield text, {"flow": begun}, [facts.workflow]
 
 
-_USED: dict[str, Callable[[_Told], list[Element]]] = {"step": _steps, "table": _tables, "field": _fields}
+_USED: dict[str, Callable[[_FlowFacts], list[Element]]] = {"step": _steps, "table": _tables, "field": _fields}
 
 FLOW_KINDS: tuple[str, ...] = tuple(_MAKERS)
 """All kinds of queries that are made of flows, by the template that they are for."""
@@ -185,7 +185,7 @@ EVALUATED_KINDS: tuple[str, ...] = (
     "field.table.flow",
     "workflow.requirement",
 )
-"""The kinds that an evaluation is made of: those that tell nothing but what an application knows when it asks."""
+"""The kinds that an evaluation is made of: those that say nothing but what an application knows when it asks."""
 
 
 class FlowExamples:
@@ -205,17 +205,17 @@ class FlowExamples:
         self._kinds = [kind for kind in FLOW_KINDS if kind in kinds]
 
     def of(self, flow: Flow, number: int) -> Iterator[Example]:
-        """Gives the queries of a flow whose answers are all in the catalog.
+        """Yields the queries of a flow whose answers are all in the catalog.
 
         Args:
             flow: The flow.
             number: Its place in the dataset, from 0, which keeps ids unique where names are not.
         """
-        told = _Told(flow, self._finder.uses(flow), self._workflows.get((flow.scope, flow.name)))
-        used = {name: tuple(dict.fromkeys(item.id for item in find(told))) for name, find in _USED.items()}
+        facts = _FlowFacts(flow, self._finder.uses(flow), self._workflows.get((flow.scope, flow.name)))
+        used = {name: tuple(dict.fromkeys(item.id for item in find(facts))) for name, find in _USED.items()}
         for kind in self._kinds:
             element_type = kind.partition(".")[0]
-            for index, (text, context, items) in enumerate(_MAKERS[kind](told)):
+            for index, (text, context, items) in enumerate(_MAKERS[kind](facts)):
                 relevant = tuple(dict.fromkeys(item.id for item in items))
                 if relevant:
                     name = f"{flow.name or 'flow'}-{number}#{kind}#{index}"
@@ -233,12 +233,12 @@ _KINDS = {
     "workflow": "workflow.requirement",
     "field": "field.table.annotation",
 }
-# Kinds with a template that also tells the scope.
+# Kinds with a template that also names the scope.
 _SCOPED = ("catalog_item.description", "any")
 
 
 def element_examples(catalog: Catalog, types: Iterable[str], *, language: str = "en") -> Iterator[Example]:
-    """Gives a query for every element of some types that has a description.
+    """Yields a query for every element of some types that has a description.
 
     These are the rows of databases of the paper (arXiv 2501.04652, section 3), looked for by what is written about them. The
     description is hidden from the element's text, since a document that holds the query teaches and measures nothing.
@@ -265,7 +265,7 @@ def element_examples(catalog: Catalog, types: Iterable[str], *, language: str = 
 
 
 def _ways(element: Element) -> Iterator[tuple[str, dict[str, str]]]:
-    """Gives the kinds of queries that a description makes, each with its context."""
+    """Yields the kinds of queries that a description makes, each with its context."""
     made = _KINDS.get(element.element_type, "any")
     if isinstance(element, Field):
         yield made, {"table": element.table, "text": "annotation"}

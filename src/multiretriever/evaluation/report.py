@@ -122,7 +122,7 @@ def check_by(by: str | Sequence[str]) -> tuple[str, ...]:
     """Returns the keys of a table: a sequence, or names with commas between them.
 
     Raises:
-        ParameterError: There is no such key, none, or one stands twice.
+        ParameterError: There is no such key, none, or one appears twice.
     """
     keys = tuple(part.strip().replace("-", "_") for part in by.split(",")) if isinstance(by, str) else tuple(by)
     if not keys or len(set(keys)) != len(keys) or not set(keys) <= set(KEYS):
@@ -254,7 +254,7 @@ class EvaluationReport(pydantic.BaseModel):
         values: Measures of each query, by system and measure; 0 to 1.
         ranks: Place of the first relevant element of each query, by system; None where it is past ``depth``.
         found: The first elements found for each query with their scores, by system.
-        leaks: Queries that stand in an element that answers them, where that was allowed.
+        leaks: Queries that appear in an element that answers them, where that was allowed.
         tables: The tables that were asked for, in all measures.
     """
 
@@ -295,7 +295,7 @@ class EvaluationReport(pydantic.BaseModel):
         return make_table(self, by, measure, baseline)
 
     def save(self, path: str | Path) -> None:
-        """Writes it as JSON; ``load`` gives the same report back."""
+        """Writes it as JSON; ``load`` reads it back."""
         Path(path).write_text(self.model_dump_json() + "\n", encoding="utf-8")
 
     @classmethod

@@ -36,9 +36,9 @@ def report_markdown(report: EvaluationReport) -> str:
 
 
 def leak_note(report: EvaluationReport) -> str:
-    """Returns a sentence on the queries that stand in a document."""
+    """Returns a sentence on the queries that appear in a document."""
     count = len(report.leaks)
-    said = f"{count} of {len(report.queries)} queries stand word for word in a document that is searched"
+    said = f"{count} of {len(report.queries)} queries appear word for word in a document that is searched"
     return f"Leakage: {said}; figures are too high."
 
 
@@ -162,7 +162,7 @@ _STEPS_SHOWN = 3
 
 
 def misses(report: EvaluationReport, datasets: Dataset | Iterable[Dataset]) -> Iterator[dict[str, Any]]:
-    """Gives the queries for which some system did not find all that is relevant within its cut, in the order of the report.
+    """Yields the queries for which some system did not find all that is relevant within its cut, in the order of the report.
 
     Args:
         report: The report.

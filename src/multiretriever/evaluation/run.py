@@ -108,12 +108,12 @@ def evaluate(
             that one, and one by kind and by language where there are several.
         k: Cut of the recall; None for each type's own (15 for steps, 5 for the others).
         baseline: Name of the system that others are tested against; None for the first.
-        allow_leakage: Whether queries that stand in a document are counted in the report instead of refused.
+        allow_leakage: Whether queries that appear in a document are counted in the report instead of refused.
         progress: Whether to show a progress bar on standard error.
 
     Raises:
-        LeakageError: A query stands in the text of an element of the type that it looks for.
-        DatasetError: A query's id stands twice, an answer is not in the catalog, or a file is not valid.
+        LeakageError: A query appears in the text of an element of the type that it looks for.
+        DatasetError: A query's id appears twice, an answer is not in the catalog, or a file is not valid.
         ParameterError: No query is left, names are not unique, or another argument is not valid.
         MissingDependencyError: The extra ``eval`` is not installed.
     """
@@ -238,12 +238,12 @@ def _described(dataset: Dataset, example: Example) -> QueryInfo:
 
 def _checked(system: System, ranked: Sequence[Ranked], count: int, depth: int) -> list[Ranked]:
     if len(ranked) != count:
-        raise ParameterError(f"system {system.name!r} gave {len(ranked)} answers to {count} queries")
+        raise ParameterError(f"system {system.name!r} returned {len(ranked)} answers to {count} queries")
     for found in ranked:
         ids = [element_id for element_id, _ in found]
         if len(set(ids)) != len(ids):
             twice = next(item for item in ids if ids.count(item) > 1)
-            raise ParameterError(f"system {system.name!r} gave {twice!r} twice in one answer; each element is ranked once")
+            raise ParameterError(f"system {system.name!r} returned {twice!r} twice in one answer; each element is ranked once")
     return [found[:depth] for found in ranked]
 
 

@@ -130,7 +130,7 @@ def set_up(encoders: EncoderSpec | Mapping[str, EncoderSpec], modes: Sequence[st
     """Returns a workbench with some encoders, and their modes: ``lexical`` (BM25) once, the others for each encoder.
 
     Args:
-        encoders: One encoder, as for ``load_encoder``; or several by short names, which then stand before the mode:
+        encoders: One encoder, as for ``load_encoder``; or several by short names, which then come before the mode:
             ``tuned/dense``.
         modes: Modes, each once.
 
@@ -189,7 +189,7 @@ class System(Protocol):
 
 @runtime_checkable
 class Indexing(Protocol):
-    """A system that makes something of a dataset before it searches, and keeps it until it is told that the dataset is done."""
+    """A system that makes something of a dataset before it searches, and keeps it until the dataset is done."""
 
     def prepare(self, dataset: Dataset, element_type: str, *, progress: bool) -> None:
         """Makes ready for searches for a type; with ``progress`` a bar on standard error may be shown."""
@@ -283,7 +283,7 @@ def retriever_systems(
     """Returns the systems of some encoders and modes: ``lexical`` (BM25) once, the others for each encoder.
 
     Args:
-        encoders: One encoder, as for ``load_encoder``; or several by short names, which then stand before the mode:
+        encoders: One encoder, as for ``load_encoder``; or several by short names, which then come before the mode:
             ``tuned/dense``.
         modes: Modes, each once.
 

@@ -64,7 +64,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Windowed(Protocol):
-    """An encoder that reads at most so many tokens and can tell where they stand."""
+    """An encoder that reads at most so many tokens and knows where they are."""
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ class Windowed(Protocol):
 
 
 EncoderSpec: TypeAlias = Encoder | str | Path | None
-"""What stands for an encoder: the encoder, what ``load_encoder`` takes, or None for the shipped one."""
+"""How an encoder can be given: the encoder, what ``load_encoder`` takes, or None for the shipped one."""
 
 
 def make_fingerprint(facts: Mapping[str, Any]) -> str:
@@ -91,7 +91,7 @@ def make_fingerprint(facts: Mapping[str, Any]) -> str:
 
 
 def unit_vectors(values: Any, count: int, dimension: int | None, name: str) -> Vectors:
-    """Checks what an encoder gave and scales each row to length 1.
+    """Checks what an encoder returned and scales each row to length 1.
 
     Raises:
         EncoderError: The shape is not [count, dimension], or a value is not finite, or a row is zero.
@@ -99,14 +99,16 @@ def unit_vectors(values: Any, count: int, dimension: int | None, name: str) -> V
     try:
         vectors = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EncoderError(f"encoder {name!r} gave something that is not an array of numbers: {error}") from error
+        raise EncoderError(f"encoder {name!r} returned something that is not an array of numbers: {error}") from error
     if count == 0 and dimension is not None:
         return np.empty((0, dimension), dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[0] != count or (dimension is not None and vectors.shape[1] != dimension):
-        raise EncoderError(f"encoder {name!r} gave the shape {vectors.shape} for {count} texts; {(count, dimension)} is due")
+        raise EncoderError(
+            f"encoder {name!r} returned the shape {vectors.shape} for {count} texts; expected {(count, dimension)}"
+        )
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
         bad = int(np.flatnonzero(~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0))[0])
-        raise EncoderError(f"encoder {name!r} gave a zero or non-finite vector for text {bad} of {count}")
+        raise EncoderError(f"encoder {name!r} returned a zero or non-finite vector for text {bad} of {count}")
     unit: Vectors = vectors / lengths
     return unit

@@ -71,8 +71,8 @@ class FusedEncoder:
     @property
     def _windowed(self) -> Windowed:
         if not isinstance(self.tuned, Windowed):
-            # What isinstance(encoder, Windowed) asks for: an encoder that cannot tell its window has no such attribute.
-            raise AttributeError(f"{self.tuned.name!r} cannot tell its window")
+            # What isinstance(encoder, Windowed) asks for: an encoder that does not know its window has no such attribute.
+            raise AttributeError(f"{self.tuned.name!r} does not know its window")
         return self.tuned
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
@@ -123,11 +123,11 @@ class TruncatedEncoder:
 
     @property
     def window(self) -> int:
-        """Tokens that the encoder reads; without end where it cannot tell."""
+        """Tokens that the encoder reads; without end where it does not know."""
         return self._encoder.window if isinstance(self._encoder, Windowed) else sys.maxsize
 
     def token_starts(self, text: str) -> list[int]:
-        """Returns the offset in ``text`` of each of its tokens; none where the encoder cannot tell."""
+        """Returns the offset in ``text`` of each of its tokens; none where the encoder does not know."""
         return self._encoder.token_starts(text) if isinstance(self._encoder, Windowed) else []
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:

@@ -107,7 +107,7 @@ def load_fused(folder: str | Path) -> FusedEncoder:
 
 
 def save_fused(folder: str | Path, base: str | Path | None, tuned: str | Path, share: float = SHARE) -> Path:
-    """Writes ``fused.json``, so that ``load_encoder(folder)`` gives the fused encoder. The two encoders stay where they are.
+    """Writes ``fused.json``, so that ``load_encoder(folder)`` loads the fused encoder. The two encoders stay where they are.
 
     Args:
         folder: Folder of the file; made where it is not there.

@@ -94,7 +94,7 @@ class SentenceTransformerEncoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encodes what is searched with; the instruction is part of the text. Returns float32 [len(texts), dimension]."""
-        # Not encode_query: the checkpoint's query prompt is an instruction, and ours already stands in the text.
+        # Not encode_query: the checkpoint's query prompt is an instruction, and ours is already in the text.
         return self._encode(self._model.encode if self._instructions else self._model.encode_query, texts)
 
     def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
@@ -110,7 +110,7 @@ def _checkpoint_folder(path: Path) -> Path:
     if not path.is_dir():
         raise EncoderNotFoundError(f"there is no folder {path}; for a model of the Hugging Face hub write hub:{path}")
     if not (path / "modules.json").is_file():
-        raise EncoderNotFoundError(f"{path} has no modules.json; a checkpoint saved by sentence-transformers is due")
+        raise EncoderNotFoundError(f"{path} has no modules.json; expected a checkpoint saved by sentence-transformers")
     return path
 
 

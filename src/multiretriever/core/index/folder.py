@@ -75,7 +75,7 @@ class IndexFolder:
             return "pid unknown"
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Yields the lock back."""
         self._lock.release()
 
     def begin_write(self) -> None:

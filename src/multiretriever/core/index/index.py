@@ -30,7 +30,7 @@ from multiretriever.core.index.sync import SyncReport, sync_catalog
 def chroma_where(where: Mapping[str, Any]) -> dict[str, Any] | None:
     """Writes a checked filter the way Chroma takes it: no empty mapping, and several names only under ``$and``.
 
-    A tuple stands for any of its values.
+    A tuple means any of its values.
     """
     parts: list[dict[str, Any]] = [
         {name: {"$in": list(value)} if isinstance(value, tuple) else {"$eq": value}} for name, value in where.items()
@@ -306,16 +306,16 @@ class Index:
         self._store.manifests.pop(self._name, None)
         return self.entry(kind)
 
-    def _check_whole(self, kind: str | ElementType, entry: TypeEntry, found: int, due: int) -> None:
+    def _check_whole(self, kind: str | ElementType, entry: TypeEntry, found: int, expected: int) -> None:
         """Raises IndexNotFoundError where too little was read of a generation that was swapped meanwhile.
 
-        Of a collection that is being dropped, Chroma gives what is left of it, without an error.
+        Of a collection that is being dropped, Chroma returns what is left of it, without an error.
         """
-        if found < due and self._fresh_entry(kind).collection != entry.collection:
+        if found < expected and self._fresh_entry(kind).collection != entry.collection:
             raise IndexNotFoundError(f"the collection {entry.collection!r} at {self.location} was replaced while it was read")
 
     def close(self) -> None:
-        """Closes the connection and gives the folder's lock back. What is in memory is gone; closing twice does nothing."""
+        """Closes the connection and releases the folder's lock. What is in memory is gone; closing twice does nothing."""
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:

@@ -120,7 +120,7 @@ def write_manifest(store: Store, name: str, manifest: Manifest) -> None:
         collection.upsert(ids=[_ROW], embeddings=np.ones((1, 1), dtype=np.float32), documents=[manifest.model_dump_json()])
 
 
-# How an element stands in a Chroma collection.
+# How an element is stored in a Chroma collection.
 
 ELEMENT_KEY = "_element"
 TEXT_HASH_KEY = "_text_hash"

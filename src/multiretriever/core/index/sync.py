@@ -79,7 +79,7 @@ def sync_catalog(
 ) -> SyncReport:
     """Makes the index ``name`` in ``store`` hold just ``catalog``. See ``Index.sync``."""
     if not isinstance(catalog, Catalog):
-        raise ParameterError(f"a Catalog is due (got {type(catalog).__name__}); read one by Catalog.from_path")
+        raise ParameterError(f"expected a Catalog, got {type(catalog).__name__}; read one by Catalog.from_path")
     _check_shrink(catalog, old, allow_shrink)
     rows = {kind: [make_row(element, element_type(kind)) for element in catalog.of(kind)] for kind in catalog.types}
     new = _plan(name, encoder, catalog, rows, old)
