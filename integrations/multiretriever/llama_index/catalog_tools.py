@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
@@ -76,26 +75,18 @@ def _output(outcomes: list[Outcome]) -> ToolOutput:
     )
 
 
-def tools_from_catalog(
-    catalog: Catalog,
-    call: Call,
-    *,
-    acall: AsyncCall | None = None,
-    arguments: Mapping[str, Mapping[str, Any]] | None = None,
-) -> list[CatalogTool]:
+def tools_from_catalog(catalog: Catalog, call: Call, *, acall: AsyncCall | None = None) -> list[CatalogTool]:
     """Makes a tool of every step of a catalog, such as one of OpenAPI documents.
 
     Args:
         catalog: The catalog.
         call: Runs a step with arguments that were checked, and returns what JSON can hold.
         acall: Does so without blocking the event loop; None for ``call`` in a thread.
-        arguments: JSON schemas of the arguments by the id of the step; see ``openapi_arguments``.
 
     Raises:
         CatalogError: The catalog has no step.
-        ParameterError: A schema is not one of an object.
     """
-    return tools_from_toolbox(Toolbox(catalog, call, acall=acall, arguments=arguments))
+    return tools_from_toolbox(Toolbox(catalog, call, acall=acall))
 
 
 def tools_from_toolbox(toolbox: Toolbox) -> list[CatalogTool]:
