@@ -19,7 +19,6 @@ from fake_backend import FakeBackend
 from multiretriever.core import Catalog, Encoder, Hit, Index, MultiRetriever
 from multiretriever.core.errors import MultiRetrieverError
 from multiretriever.core.query import MAX_QUERY, Mode
-from multiretriever.core.sources.openapi import openapi_arguments
 from multiretriever.core.tool_calls import Outcome, Toolbox
 
 SYSTEM = (Path(__file__).parent / "system.md").read_text(encoding="utf-8")
@@ -99,7 +98,7 @@ def open_operations(
     paths = sorted(folder.glob("*.json")) or sorted(write_documents(folder, services))
     catalog = Catalog.from_path(*paths)
     backend = FakeBackend(paths)
-    toolbox = Toolbox(catalog, backend.call, acall=backend.acall, arguments=openapi_arguments(*paths))
+    toolbox = Toolbox(catalog, backend.call, acall=backend.acall)
     retriever = MultiRetriever(Index.from_catalog(catalog, index, encoder=encoder, progress=encoder is None))
     return Operations(toolbox, retriever, backend, k)
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, StringConstraints
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.flows import Flow
 from multiretriever.core.instructions import Template
+from multiretriever.core.json_schema import bounded_schema
 from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_INTEGER
 from multiretriever.core.yaml_io import AS_TEXT, Text, resolve_scalars
@@ -114,11 +115,19 @@ class Step(Element):
     Attributes:
         kind: ``action``, ``logic`` (for each, if, ...) or ``trigger``.
         inputs: What a flow can give to it.
+        input_schema: JSON schema of an object that holds the inputs, as their source states it, at most 64 kB of JSON (see
+            ``json_schema``); None when the source has none.
     """
 
     element_type: Literal["step"] = "step"
     kind: Literal["action", "logic", "trigger"] = "action"
     inputs: tuple[StepInput, ...] = ()
+    input_schema: dict[str, Any] | None = None
+
+    @pydantic.field_validator("input_schema", mode="before")
+    @classmethod
+    def _bound_schema(cls, value: Any) -> Any:
+        return bounded_schema(value) if isinstance(value, Mapping) else value
 
 
 class Table(Element):

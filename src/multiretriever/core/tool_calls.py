@@ -78,7 +78,6 @@ class Toolbox:
         call: Call,
         *,
         acall: AsyncCall | None = None,
-        arguments: Mapping[str, Mapping[str, Any]] | None = None,
         max_calls: int = 8,
     ) -> None:
         """Makes tools of all steps.
@@ -87,16 +86,15 @@ class Toolbox:
             catalog: The catalog.
             call: Runs a step with arguments that were checked, and returns what JSON can hold.
             acall: Does so without blocking the event loop; None for ``call`` in a thread.
-            arguments: JSON schemas of the arguments by the id of the step; see ``openapi_arguments``.
             max_calls: Calls of one answer that are run.
 
         Raises:
             CatalogError: The catalog has no step.
-            ParameterError: ``max_calls`` is below 1, or a schema is not one of an object.
+            ParameterError: ``max_calls`` is below 1.
         """
         if max_calls < 1:
             raise ParameterError(f"max_calls is at least 1 (got {max_calls})")
-        schemas = tool_schemas(catalog.of("step"), arguments)
+        schemas = tool_schemas(catalog.of("step"))
         if not schemas:
             raise CatalogError([Problem("there is no step to make a tool of", "catalog")])
         self.schemas: Mapping[str, ToolSchema] = {schema.name: schema for schema in schemas}

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[impor
 
 from multiretriever.core.elements import Step, StepInput
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.sources.openapi import TYPES
+from multiretriever.core.json_schema import TYPES
 
 # What OpenAI and others take as the name of a function.
 MAX_NAME = 64
@@ -61,25 +61,20 @@ class ToolSchema:
         return [_cut(f"{_place(error.json_path)}{error.message}") for error in found[:_MAX_PROBLEMS]]
 
 
-def tool_schemas(steps: Iterable[Step], arguments: Mapping[str, Mapping[str, Any]] | None = None) -> list[ToolSchema]:
+def tool_schemas(steps: Iterable[Step]) -> list[ToolSchema]:
     """Makes tools of steps; names are unique and stay what they are as long as the steps before them do.
+
+    A step without the schema of its inputs gets one of their names and types.
 
     Args:
         steps: The steps, such as ``catalog.of("step")``.
-        arguments: JSON schemas of their arguments by the id of the step, such as ``openapi_arguments`` reads; without one, a
-            schema is made of the step's inputs, which have types and no choices.
-
-    Raises:
-        ParameterError: A schema is not one of an object.
     """
     schemas, taken = [], set[str]()
     for step in steps:
         name = _name(step, taken)
         taken.add(name)
-        given = (arguments or {}).get(step.id)
-        if given is not None and given.get("type") != "object":
-            raise ParameterError(f"the arguments of {step.id!r} are an object (got the type {given.get('type')!r})")
-        schemas.append(ToolSchema(name, _description(step), _shown_schema(given or _of_inputs(step.inputs)), step))
+        schema = step.input_schema if step.input_schema is not None else _of_inputs(step.inputs)
+        schemas.append(ToolSchema(name, _description(step), _shown_schema(schema), step))
     return schemas
 
 
@@ -123,14 +118,14 @@ def _of_inputs(inputs: Iterable[StepInput]) -> dict[str, Any]:
 
 
 def _shown_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a schema with its descriptions as plain text; names and choices are exact and stay."""
+    """Returns a schema with its titles, descriptions and defaults as plain text; names and choices are exact and stay."""
     return {key: _shown_part(key, value) for key, value in schema.items()}
 
 
 def _shown_part(key: str, value: Any) -> Any:
-    if key == "description" and isinstance(value, str):
+    if key in ("title", "description", "default") and isinstance(value, str):
         return plain_text(value)
-    if key == "properties" and isinstance(value, Mapping):
+    if key in ("properties", "$defs") and isinstance(value, Mapping):
         return {name: _shown_schema(part) if isinstance(part, Mapping) else part for name, part in value.items()}
     if key in ("items", "additionalProperties") and isinstance(value, Mapping):
         return _shown_schema(value)

@@ -85,6 +85,21 @@ _OTHER_LINE_ENDS = {"\r", "\x85", "\u2028", "\u2029"}
 _PLAIN_TAGS = {_CORE_TAG + name for name in ("bool", "int", "float", "null", "timestamp", "merge", "value")}
 
 
+def is_deep(value: Any) -> bool:
+    """Tells whether mappings and lists are nested deeper than ``MAX_DEPTH``."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class Document:
     """One document of a YAML stream.

@@ -88,13 +88,13 @@ def test_every_problem_is_reported_with_line_and_field(write, expect):
         (7, "tools[2]", "a tool is a mapping"),
         (8, "name", "missing"),
         (9, "label", "must be text"),
-        (11, "inputSchema.properties", "properties is a mapping"),
+        (11, "inputSchema.properties", "expected a mapping of properties"),
         (13, "inputSchema.allOf[0].$ref", "leads out of the document"),
         (14, "inputSchema.allOf[1].$ref", "leads nowhere"),
         (15, "annotations", "must be a mapping"),
         (17, "metadata.nested", "metadata takes"),
         (18, "desciption", "'description' meant"),
-        (20, "inputSchema", "a schema is a mapping"),
+        (20, "inputSchema", "expected a mapping as a schema"),
     )
     expect(ToolSource(write("twice.json", '[{"name": "a"},\n{"name": "a"}]')), (2, "id", "stands twice"))
 
@@ -128,5 +128,5 @@ def test_the_record_of_a_tool_object():
     record = tool_record("a", "Does it.", SEARCH["inputSchema"], "agent", title="A")
     (step,) = Catalog.from_records([record]).of("step")
     assert (step.id, step.label, len(step.inputs)) == ("agent.a", "A", 5)
-    with pytest.raises(CatalogError, match="properties is a mapping"):
+    with pytest.raises(CatalogError, match="expected a mapping of properties"):
         tool_record("a", schema={"properties": 5})

@@ -7,7 +7,7 @@ from multiretriever.core.sources.catalog_files import JsonSource, YamlSource
 from multiretriever.core.sources.csv_files import CsvSource
 from multiretriever.core.sources.detection import DatasetSource, FolderSource, RefusedSource, source_of
 from multiretriever.core.sources.flow_files import FlowSource
-from multiretriever.core.sources.openapi import OpenApiSource, openapi_arguments
+from multiretriever.core.sources.openapi import OpenApiSource
 from multiretriever.core.sources.sql import SqlSource
 from multiretriever.core.sources.tool_lists import ToolSource, tool_record
 
@@ -22,7 +22,6 @@ __all__ = [
     "SqlSource",
     "ToolSource",
     "YamlSource",
-    "openapi_arguments",
     "source_of",
     "tool_record",
 ]

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 from multiretriever.core.errors import Problem
 from multiretriever.core.records import ProblemLog
 from multiretriever.core.sources.json_walk import faults, json_tokens
-from multiretriever.core.yaml_io import MAX_DEPTH, ValuePath, parse_yaml, read_text
+from multiretriever.core.yaml_io import MAX_DEPTH, ValuePath, is_deep, parse_yaml, read_text
 
 
 def text_of(path: Path, log: ProblemLog) -> str | None:
@@ -175,7 +175,7 @@ def parse_json(text: str, source: str, first_line: int = 1) -> JsonDocument | li
         return [Problem(f"nested deeper than {MAX_DEPTH} levels", source, first_line)]
     except ValueError as error:  # A number of thousands of digits.
         return [Problem(f"not JSON that can be read: {error}", source, first_line)]
-    if _is_deep(value):
+    if is_deep(value):
         return [Problem(f"nested deeper than {MAX_DEPTH} levels", source, first_line)]
     return JsonDocument(value, text, first_line)
 
@@ -199,17 +199,3 @@ def _check_surrogates(text: str, value: Any) -> None:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise _SuspectError from None
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return False
-    return True

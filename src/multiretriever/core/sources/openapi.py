@@ -3,129 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from multiretriever.core.elements import Step
-from multiretriever.core.errors import CatalogError
+from multiretriever.core.json_schema import Input, Node, References, SchemaWriter, is_true
 from multiretriever.core.records import ProblemLog, Record, field_path
 from multiretriever.core.sources.files import Located, read_document
-from multiretriever.core.sources.json_schema import Found, Node, References, is_true
-from multiretriever.core.yaml_io import PlainScalar, ValuePath, is_null, name_of, resolve_scalar, resolve_scalars
-
-# Inputs of an API's operation: its parameters, and the top-level properties of its body.
+from multiretriever.core.yaml_io import ValuePath, is_null, name_of
 
 Report = Callable[[str, ValuePath], None]
-
-
-def operation_inputs(
-    operation: Node, shared: Node, references: References, report: Report
-) -> tuple[list[dict[str, Any]], list[ValuePath]]:
-    """Returns the raw inputs of an operation and the path of each; of two with one name the first stays.
-
-    Args:
-        operation: The operation.
-        shared: The parameters of its path, which its own ones take precedence over.
-        references: The references of the document.
-        report: Takes what is wrong: a message and a path.
-    """
-    own = list(_parameters(operation.child("parameters"), references, report))
-    stated = {_key(parameter) for parameter in own}
-    parameters = [item for item in _parameters(shared, references, report) if _key(item) not in stated] + own
-    inputs: dict[str, tuple[dict[str, Any], ValuePath]] = {}
-    for parameter in parameters:
-        for values, path in _of_parameter(parameter, references):
-            inputs.setdefault(str(values["name"]), (values, path))
-    body = references.follow(operation.child("requestBody"))
-    if body is not None and body.value is not None:
-        for values, path in _of_body(body, references, report):
-            inputs.setdefault(str(values["name"]), (values, path))
-    return [values for values, _ in inputs.values()], [path for _, path in inputs.values()]
-
-
-def _key(parameter: Node) -> tuple[str, str]:
-    return str(parameter.value["name"]), str(parameter.value.get("in"))
-
-
-def _parameters(items: Node, references: References, report: Report) -> Iterator[Node]:
-    if items.value is None:
-        return
-    if not isinstance(items.value, list):
-        report(f"a list of parameters is due (got {name_of(items.value)})", items.path)
-        return
-    for index in range(len(items.value)):
-        parameter = references.follow(items.child(index))
-        if parameter is None:
-            continue
-        if not isinstance(parameter.value, dict):
-            report(f"a parameter is a mapping (got {name_of(parameter.value)})", parameter.path)
-        elif is_null(name := parameter.value.get("name")) or not isinstance(name, str):
-            report(f"must be text (got {name_of(name)})", (*parameter.path, "name"))
-        else:
-            yield parameter
-
-
-def _of_parameter(parameter: Node, references: References) -> Iterator[tuple[dict[str, Any], ValuePath]]:
-    if parameter.value.get("in") == "body":  # Swagger 2
-        yield from _of_schema(parameter.child("schema"), parameter, references)
-        return
-    schema = parameter.child("schema")
-    if schema.value is None:
-        media = _media(parameter.child("content"))
-        # Swagger 2 states the type in the parameter itself.
-        schema = parameter if media is None else media.child("schema")
-    values = {
-        "name": parameter.value["name"],
-        "type": references.type_of(schema),
-        "description": parameter.value.get("description"),
-        "required": is_true(parameter.value.get("required")),
-    }
-    yield _without_nothing(values), parameter.path
-
-
-def _of_body(body: Node, references: References, report: Report) -> Iterator[tuple[dict[str, Any], ValuePath]]:
-    if not isinstance(body.value, dict):
-        report(f"a request body is a mapping (got {name_of(body.value)})", body.path)
-        return
-    media = _media(body.child("content"))
-    if media is not None and media.child("schema").value is not None:
-        yield from _of_schema(media.child("schema"), body, references)
-
-
-def _media(content: Node) -> Node | None:
-    """Returns the JSON form of a content, or else its first form."""
-    if not isinstance(content.value, dict):
-        return None
-    names = sorted(content.value, key=lambda name: "json" not in name.lower())
-    return content.child(names[0]) if names else None
-
-
-def _of_schema(schema: Node, body: Node, references: References) -> Iterator[tuple[dict[str, Any], ValuePath]]:
-    """Gives the properties of a body that is an object; a body of another kind is one input."""
-    properties = list(references.properties(schema))
-    for found in properties:
-        if not _is_read_only(found, references):
-            yield _without_nothing(references.input_of(found)), found.node.path
-    if not properties and references.type_of(schema) not in ("object", "any"):
-        # A body of Swagger 2 is a parameter, with a name.
-        name = body.value.get("name")
-        values = {
-            "name": name if isinstance(name, str) else "body",
-            "type": references.type_of(schema),
-            "description": body.value.get("description"),
-            "required": is_true(body.value.get("required")),
-        }
-        yield _without_nothing(values), body.path
-
-
-def _is_read_only(found: Found, references: References) -> bool:
-    node = references.follow(found.node, report=False)
-    return node is not None and isinstance(node.value, dict) and is_true(node.value.get("readOnly"))
-
-
-def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key == "name" or not is_null(value)}
 
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -167,6 +54,7 @@ class _Reader:
         self._reported: set[tuple[str, ValuePath]] = set()
         self._names: dict[str, int | None] = {}
         self._references = References(document.value, self._report)
+        self._writer = SchemaWriter(self._references)
 
     def _report(self, message: str, path: ValuePath) -> None:
         # Parts that many operations share have their problems once.
@@ -234,7 +122,7 @@ class _Reader:
         method = str(operation.path[-1]).upper()
         stated = operation.child("operationId").value
         name = f"{method} {template}" if is_null(stated) else stated
-        inputs, places = operation_inputs(operation, shared, self._references, self._report)
+        inputs = operation_inputs(operation, shared, self._references, self._report)
         if isinstance(name, str):
             line = self._document.line((*operation.path, "operationId"))
             if name in self._names:
@@ -247,154 +135,109 @@ class _Reader:
             "name": name,
             "label": operation.child("summary").value,
             "description": operation.child("description").value,
-            "inputs": inputs,
+            "inputs": [item.values for item in inputs],
+            "input_schema": self._writer.object_schema(inputs),
             "metadata": {"method": method, "path": template, **self._tags(operation)},
         }
-        return Record("step", values, self._source, lambda path: self._line(operation, places, path))
+        return Record("step", values, self._source, lambda path: self._line(operation, inputs, path))
 
     def _tags(self, operation: Node) -> dict[str, Any]:
         tags = operation.child("tags").value
         values = {"tag": str(tags[0])} if isinstance(tags, list) and tags and isinstance(tags[0], str) else {}
         return {**values, "deprecated": is_true(operation.child("deprecated").value)}
 
-    def _line(self, operation: Node, places: list[ValuePath], path: ValuePath) -> int | None:
+    def _line(self, operation: Node, inputs: list[Input], path: ValuePath) -> int | None:
         if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int):
-            return self._document.line((*places[path[1]], *path[2:]))
+            return self._document.line((*inputs[path[1]].path, *path[2:]))
         key = _KEYS.get(str(path[0]), path[0]) if path else None
         return self._document.line((*operation.path, key, *path[1:]) if key is not None else operation.path)
 
 
-# The arguments of an API's operations as JSON schemas: types, formats, choices and bounds, which a catalog does not keep.
+def operation_inputs(operation: Node, shared: Node, references: References, report: Report) -> list[Input]:
+    """Returns the inputs of an operation: its parameters, and the top-level properties of its body.
 
-Schema = dict[str, Any]
-
-TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
-# Deeper parts of a schema are not shown and not checked: a schema may hold itself.
-_MAX_DEPTH = 8
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
-
-
-def openapi_arguments(*paths: str | Path) -> dict[str, Schema]:
-    """Reads the JSON schema of every operation's arguments, by the id of the step that a catalog of the same documents has.
-
-    References are put in place. Patterns are left out: one of a document may take forever to match.
+    Of two with one name the first stays.
 
     Args:
-        paths: OpenAPI 3.x or Swagger 2.0 documents.
-
-    Raises:
-        CatalogError: A document cannot be read, or something is wrong with it.
+        operation: The operation.
+        shared: The parameters of its path, which its own ones take precedence over.
+        references: The references of the document.
+        report: Takes what is wrong: a message and a path.
     """
-    log = ProblemLog()
-    schemas: dict[str, Schema] = {}
-    for path in map(Path, paths):
-        records = list(OpenApiSource(path).read(log))
-        document = read_document(path, ProblemLog())  # the source has reported what is wrong with it
-        if document is None:
+    own = list(_parameters(operation.child("parameters"), references, report))
+    stated = {_key(parameter) for parameter in own}
+    parameters = [item for item in _parameters(shared, references, report) if _key(item) not in stated] + own
+    found = [item for parameter in parameters for item in _of_parameter(parameter, references)]
+    body = references.follow(operation.child("requestBody"))
+    if body is not None and body.value is not None:
+        found += _of_body(body, references, report)
+    inputs: dict[str, Input] = {}
+    for item in found:
+        inputs.setdefault(str(item.values["name"]), item)
+    return list(inputs.values())
+
+
+def _key(parameter: Node) -> tuple[str, str]:
+    return str(parameter.value["name"]), str(parameter.value.get("in"))
+
+
+def _parameters(items: Node, references: References, report: Report) -> Iterator[Node]:
+    if items.value is not None and not isinstance(items.value, list):
+        report(f"expected a list of parameters, got {name_of(items.value)}", items.path)
+        return
+    for item in items.items():
+        parameter = references.follow(item)
+        if parameter is None:
             continue
-        root = Node(document.value, ())
-        references = References(document.value, lambda message, place: None)
-        for record in records:
-            template, method = record.values["metadata"]["path"], record.values["metadata"]["method"].lower()
-            item = references.follow(root.child("paths").child(template))
-            if item is not None:
-                schemas[Step.default_id(record.values)] = _arguments(root, item, method, references)
-    if log.problems:
-        raise CatalogError(log.in_order())
-    return schemas
+        if not isinstance(parameter.value, dict):
+            report(f"expected a mapping as a parameter, got {name_of(parameter.value)}", parameter.path)
+        elif is_null(name := parameter.value.get("name")) or not isinstance(name, str):
+            report(f"must be text (got {name_of(name)})", (*parameter.path, "name"))
+        else:
+            yield parameter
 
 
-def _arguments(root: Node, item: Node, method: str, references: References) -> Schema:
-    inputs, places = operation_inputs(item.child(method), item.child("parameters"), references, lambda message, place: None)
-    properties: dict[str, Schema] = {}
-    for values, place in zip(inputs, places, strict=True):
-        schema = _inlined(_schema_of(_at(root, place), references), references)
-        words = values.get("description")
-        properties[values["name"]] = schema | ({"description": str(words)} if words is not None else {})
-    required = [values["name"] for values in inputs if values.get("required")]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+def _of_parameter(parameter: Node, references: References) -> Iterator[Input]:
+    if parameter.value.get("in") == "body":  # Swagger 2
+        yield from _of_schema(parameter.child("schema"), parameter, references)
+        return
+    schema = parameter.child("schema")
+    if schema.value is None:
+        media = _media(parameter.child("content"))
+        # Swagger 2 states the type in the parameter itself.
+        schema = parameter if media is None else media.child("schema")
+    yield _input(parameter.value["name"], parameter, schema, references)
 
 
-def _at(root: Node, path: tuple[str | int, ...]) -> Node:
-    for key in path:
-        root = root.child(key)
-    return root
+def _of_body(body: Node, references: References, report: Report) -> Iterator[Input]:
+    if not isinstance(body.value, dict):
+        report(f"expected a mapping as a request body, got {name_of(body.value)}", body.path)
+        return
+    media = _media(body.child("content"))
+    if media is not None and media.child("schema").value is not None:
+        yield from _of_schema(media.child("schema"), body, references)
 
 
-def _schema_of(node: Node, references: References) -> Node:
-    """Returns the schema of a parameter or a body; a property is a schema itself, as is a parameter of Swagger 2."""
-    found = references.follow(node, report=False) or Node(None, ())
-    if found.child("schema").value is not None:
-        return found.child("schema")
-    content = found.child("content")
-    if isinstance(content.value, Mapping) and content.value:
-        names = sorted(content.value, key=lambda name: "json" not in name.lower())
-        return content.child(names[0]).child("schema")
-    return found
+def _media(content: Node) -> Node | None:
+    """Returns the JSON form of a content, or else its first form."""
+    if not isinstance(content.value, dict):
+        return None
+    names = sorted(content.value, key=lambda name: "json" not in name.lower())
+    return content.child(names[0]) if names else None
 
 
-def _inlined(node: Node, references: References, depth: int = 0) -> Schema:
-    """Returns a schema without references, and with no keyword that is wrong or not understood."""
-    found = references.follow(node, report=False)
-    if found is None or not isinstance(found.value, Mapping) or depth > _MAX_DEPTH:
-        return {}
-    schema = _kind(found) | _bounds(found.value)
-    for key in ("description", "format"):
-        if isinstance(found.value.get(key), str):
-            schema[key] = str(found.value[key])
-    for key in ("items", "additionalProperties"):
-        part = found.child(key)
-        if isinstance(part.value, Mapping):
-            schema[key] = _inlined(part, references, depth + 1)
-    properties = found.child("properties")
-    if isinstance(properties.value, Mapping):
-        schema["properties"] = {str(key): _inlined(properties.child(key), references, depth + 1) for key in properties.value}
-    required = found.value.get("required")
-    if isinstance(required, list):
-        schema["required"] = [str(name) for name in required if isinstance(name, str)]
-    for key in _ALTERNATIVES:
-        options = found.child(key)
-        if isinstance(options.value, list) and options.value:
-            schema[key] = [_inlined(options.child(place), references, depth + 1) for place in range(len(options.value))]
-    return schema
+def _of_schema(schema: Node, body: Node, references: References) -> Iterator[Input]:
+    """Yields the properties of a body that is an object; a body of another kind is one input."""
+    properties = list(references.inputs(schema))
+    yield from (item for item in properties if not references.is_read_only(item.schema))
+    if not properties and references.type_of(schema) not in ("object", "any"):
+        # A body of Swagger 2 is a parameter, with a name.
+        name = body.value.get("name")
+        yield _input(name if isinstance(name, str) else "body", body, schema, references)
 
 
-def _kind(node: Node) -> Schema:
-    """Type and choices; a value that may be null has null among both."""
-    stated = node.value.get("type")
-    types = [str(name) for name in (stated if isinstance(stated, list) else [stated]) if name in TYPES]
-    nullable = is_true(node.value.get("nullable"))
-    if nullable and types and "null" not in types:
-        types.append("null")
-    schema: Schema = {"type": types[0] if len(types) == 1 else types} if types else {}
-    choices = node.value.get("enum")
-    if isinstance(choices, list) and choices:
-        values = [_value(choice, types) for choice in choices]
-        schema["enum"] = [*values, None] if nullable and None not in values else values
-    elif "const" in node.value:
-        schema["const"] = _value(node.value["const"], types)
-    return schema
-
-
-def _value(value: Any, types: list[str]) -> Any:
-    # What YAML leaves open, the type decides: ``on`` and 1.10 are texts where texts are due.
-    if isinstance(value, PlainScalar) and "string" in types:
-        return None if "null" in types and resolve_scalar(value) is None else str(value)
-    return resolve_scalars(value)
-
-
-def _bounds(values: Mapping[str, Any]) -> Schema:
-    bounds: Schema = {}
-    for key in (*_NUMBERS, *_COUNTS):
-        number = resolve_scalars(values.get(key))
-        fits = isinstance(number, int if key in _COUNTS else (int, float)) and not isinstance(number, bool)
-        if fits and (number > 0 or key in _NUMBERS[:4]):
-            bounds[key] = number
-    for key, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if is_true(values.get(key)) and limit in bounds:  # OpenAPI 3.0
-            bounds[key] = bounds.pop(limit)
-    if is_true(values.get("uniqueItems")):
-        bounds["uniqueItems"] = True
-    return bounds
+def _input(name: str, stated: Node, schema: Node, references: References) -> Input:
+    values = {"name": name, "type": references.type_of(schema), "required": is_true(stated.value.get("required"))}
+    if not is_null(words := stated.value.get("description")):
+        values["description"] = words
+    return Input(values, schema, stated.path)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core.errors import CatalogError, ParameterError
+from multiretriever.core.json_schema import Input, Node, References, SchemaWriter
 from multiretriever.core.records import ProblemLog, Record, field_path
 from multiretriever.core.sources.files import Located, parse_json, text_of
-from multiretriever.core.sources.json_schema import Found, Node, References
 from multiretriever.core.yaml_io import ValuePath, name_of
 
 # One tool's description as the record of a step.
@@ -46,7 +46,12 @@ def tool_record(
         CatalogError: Something is wrong with the schema, and there is no log to take it.
     """
     problems = log if log is not None else ProblemLog()
-    found, inputs = _inputs(schema, source, line, problems)
+
+    def report(message: str, path: ValuePath) -> None:
+        problems.add(message, source, line(("inputs", *path)), field_path(("inputSchema", *path)))
+
+    references = References(schema, report)
+    inputs = list(references.inputs(Node(schema))) if schema is not None else []
     if log is None and problems.problems:
         raise CatalogError(problems.problems)
     hints = dict(annotations or {})
@@ -56,28 +61,18 @@ def tool_record(
         "name": name,
         "label": title if title is not None else heading,
         "description": description,
-        "inputs": inputs,
+        "inputs": [item.values for item in inputs],
+        "input_schema": SchemaWriter(references).object_schema(inputs, Node(schema)) if schema is not None else None,
         "metadata": hints,
         **(more or {}),
     }
-    return Record("step", values, source, lambda path: line(_described(path, found)))
+    return Record("step", values, source, lambda path: line(_described(path, inputs)))
 
 
-def _inputs(
-    schema: Any, source: str, line: Callable[[ValuePath], int | None], log: ProblemLog
-) -> tuple[list[Found], list[dict[str, Any]]]:
-    def report(message: str, path: ValuePath) -> None:
-        log.add(message, source, line(("inputs", *path)), field_path(("inputSchema", *path)))
-
-    references = References(schema, report)
-    found = list(references.properties(Node(schema, ()))) if schema is not None else []
-    return found, [references.input_of(item) for item in found]
-
-
-def _described(path: ValuePath, found: list[Found]) -> ValuePath:
+def _described(path: ValuePath, inputs: list[Input]) -> ValuePath:
     """Returns where the value of a step stands in the description; below ``inputs`` the path into the schema follows."""
-    if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int) and path[1] < len(found):
-        return ("inputs", *found[path[1]].node.path, *path[2:])
+    if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int) and path[1] < len(inputs):
+        return ("inputs", *inputs[path[1]].path, *path[2:])
     key = {"metadata": "annotations", "label": "title"}.get(str(path[0])) if path else None
     return (key, *path[1:]) if key else path
 
