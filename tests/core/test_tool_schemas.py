@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -65,6 +66,31 @@ def test_formats(form, good, bad):
     assert schema.problems({"value": good}) == []
     assert len(schema.problems({"value": bad})) == 1
     assert schema.problems({"value": 3}) == ["value: 3 is not of type 'string'"]
+
+
+def doubled(depth):
+    return {f"S{n}": {"anyOf": [{"$ref": f"#/$defs/S{n + 1}"}] * 2} for n in range(depth)} | {f"S{depth}": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("start", "definitions"),
+    [
+        ("S0", doubled(40)),
+        ("A", {"A": {"allOf": [{"$ref": "#/$defs/A"}]}}),
+        ("N", {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}}),
+    ],
+    ids=["alternatives that double", "a schema of itself alone", "deep arguments"],
+)
+def test_what_cannot_be_checked_in_time_is_refused(start, definitions):
+    value = {}
+    for _ in range(900):
+        value = {"n": value}
+    given = {"type": "object", "properties": {"a": {"$ref": f"#/$defs/{start}"}}, "$defs": definitions}
+    schema = one(name="a", input_schema=given)
+    begun = time.perf_counter()
+    assert schema.problems({"a": value}) == ["the arguments are nested too deeply to be checked"]
+    assert time.perf_counter() - begun < 5
+    assert schema.problems({}) == []
 
 
 def test_problems_are_few_and_short():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator, FormatChecker, validators  # type: ignore[import-untyped]
 
 from multiretriever.core.elements import Step, StepInput
 from multiretriever.core.errors import ParameterError
@@ -30,6 +31,19 @@ _FORMATS.checks("date-time", raises=ValueError)(
     lambda value: not isinstance(value, str) or bool(datetime.fromisoformat(value.replace("Z", "+00:00")))
 )
 _FORMATS.checks("email")(lambda value: not isinstance(value, str) or bool(re.fullmatch(r"[^@\s]+@[^@\s]+", value)))
+
+# A schema that refers to itself by several alternatives is checked in a time that doubles with every level of the arguments.
+_MAX_REFERENCES = 10_000
+_left: ContextVar[Iterator[int]] = ContextVar("references that may still be followed")
+
+
+def _follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if next(_left.get(), None) is None:
+        raise RecursionError
+    yield from Draft202012Validator.VALIDATORS["$ref"](validator, reference, instance, schema) or ()
+
+
+_Validator = validators.extend(Draft202012Validator, {"$ref": _follow})
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,17 @@ class ToolSchema:
 
     @cached_property
     def _validator(self) -> Any:
-        return Draft202012Validator(self.parameters, format_checker=_FORMATS)
+        return _Validator(self.parameters, format_checker=_FORMATS)
 
     def problems(self, arguments: Any) -> list[str]:
         """Returns what is wrong with arguments, in words for the model that wrote them; nothing where they are right."""
         if not isinstance(arguments, dict):
             return [f"the arguments are an object of JSON (got {_shown(arguments)})"]
-        found = sorted(self._validator.iter_errors(arguments), key=lambda error: error.json_path)
+        _left.set(iter(range(_MAX_REFERENCES)))
+        try:
+            found = sorted(self._validator.iter_errors(arguments), key=lambda error: error.json_path)
+        except RecursionError:
+            return ["the arguments are nested too deeply to be checked"]
         return [_cut(f"{_place(error.json_path)}{error.message}") for error in found[:_MAX_PROBLEMS]]
 
 
