@@ -16,15 +16,14 @@ pytest.importorskip("onnxscript")
 from checkpoints import digests, make_checkpoint  # noqa: E402
 from multiretriever.core.encoders import OnnxEncoder  # noqa: E402
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError  # noqa: E402
-from multiretriever.training.export import __main__ as export  # noqa: E402
+from multiretriever.training import row_files  # noqa: E402
 from multiretriever.training.export import encoder_folder  # noqa: E402
-from multiretriever.training.export.__main__ import export_onnx, main  # noqa: E402
+from multiretriever.training.export.__main__ import main  # noqa: E402
 from multiretriever.training.export.checkpoint import read_checkpoint  # noqa: E402
-from multiretriever.training.export.onnx_graph import (  # noqa: E402
-    reference_encode,
-    round_blocks,
-)
-from multiretriever.training.export.restore import find_base  # noqa: E402
+from multiretriever.training.export.encoder_folder import export_onnx  # noqa: E402
+from multiretriever.training.export.onnx_graph import reference_encode  # noqa: E402
+from multiretriever.training.export.quantization import round_blocks  # noqa: E402
+from multiretriever.training.export.restore import find_base, restore_checkpoint  # noqa: E402
 
 TEXTS = ["create record", "send the email of a user in slack channel", "incident", "approve the request " * 30, ""]
 
@@ -94,7 +93,7 @@ def test_files_and_description(checkpoint, exported):
     config = json.loads((exported.folder / "encoder.json").read_text())
     assert list(config) == [
         "format", "name", "dimension", "pooling", "normalize", "max_length", "document_prompt", "instructions",
-        "model_sha256", "tokenizer_sha256", "base", "quantization",
+        "model_sha256", "tokenizer_sha256", "base", "quantization", "checkpoint",
     ]  # fmt: skip
     assert (config["name"], config["dimension"], config["pooling"], config["max_length"]) == ("tiny", 32, "mean", 64)
     assert config["base"]["name"] == checkpoint.name
@@ -146,6 +145,8 @@ def test_other_families(tmp_path, kind):
     made = export_onnx(folder, tmp_path / "out", max_length=40)
     due = reference_encode(read_checkpoint(folder, max_length=40))(TEXTS)
     assert (due * OnnxEncoder(made.folder).encode_documents(TEXTS)).sum(axis=1).min() > 0.99
+    again = restore_checkpoint(made.folder, tmp_path / "again")  # compares its vectors with the export's
+    assert json.loads((again / "config.json").read_text())["model_type"] == kind
 
 
 def test_products_with_integer_arithmetic(checkpoint, tmp_path):
@@ -171,7 +172,7 @@ def test_folder_without_config(tmp_path):
 
 
 def test_block_size_is_checked(checkpoint, tmp_path):
-    with pytest.raises(ParameterError, match="block_size is 0"):
+    with pytest.raises(ParameterError, match=r"block_size of .*, got 0"):
         export_onnx(checkpoint, tmp_path / "out", block_size=0)
 
 
@@ -227,7 +228,7 @@ def test_failure_leaves_the_old_folder(checkpoint, tmp_path, monkeypatch):
         (folder / "model.onnx").write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(export, "write_encoder", fail)
+    monkeypatch.setattr(encoder_folder, "write_encoder", fail)
     with pytest.raises(EncoderError, match="no space left"):
         export_onnx(checkpoint, tmp_path / "out")
     assert digests(tmp_path / "out") == before
@@ -244,9 +245,9 @@ def test_failed_swap_puts_the_old_folder_back(tmp_path, monkeypatch):
         real(source, target)
 
     (tmp_path / "new").mkdir()
-    monkeypatch.setattr(encoder_folder.os, "replace", fail)
+    monkeypatch.setattr(row_files.os, "replace", fail)
     with pytest.raises(OSError, match="refused"):
-        encoder_folder.replace_folder(tmp_path / "new", tmp_path / "out")
+        row_files.replace_folder(tmp_path / "new", tmp_path / "out")
     assert digests(tmp_path / "out") == before
 
 
@@ -255,12 +256,12 @@ def test_kill_leaves_the_old_folder(checkpoint, tmp_path):
     before = old_folder(tmp_path / "out")
     code = (
         "import os, signal, sys\n"
-        "from multiretriever.training import export\n"
+        "from multiretriever.training.export import encoder_folder\n"
         "def die(base, checkpoint, folder, *options):\n"
         "    (folder / 'model.onnx').write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "export.write_encoder = die\n"
-        "export.export_onnx(sys.argv[1], sys.argv[2])\n"
+        "encoder_folder.write_encoder = die\n"
+        "encoder_folder.export_onnx(sys.argv[1], sys.argv[2])\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code, str(checkpoint), str(tmp_path / "out")]

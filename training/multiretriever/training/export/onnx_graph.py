@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-import logging
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 from tokenizers import Tokenizer
 from transformers import AutoModel
 
 from multiretriever.core.encoders.base import Vectors
 from multiretriever.core.errors import EncoderError
-from multiretriever.training.export.checkpoint import Checkpoint, Pooling, Scheme
+from multiretriever.training.export.checkpoint import Checkpoint, Pooling
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "embedding"
@@ -26,6 +27,22 @@ OUTPUT = "embedding"
 _OPSET = 20
 _TOLERANCE = 1e-4
 _BATCH = 32
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """A graph and where it keeps what it was made of: torch's exporter renames the matrices of products.
+
+    Attributes:
+        model: The float32 graph.
+        weights: Names of the transformer's weights, each with the name of the constant that holds it (transposed, if it is the
+            matrix of a product). Weights with the same values share a constant.
+        unused: Shapes of the weights that no vector depends on, such as those of BERT's pooler, by name.
+    """
+
+    model: onnx.ModelProto
+    weights: dict[str, str]
+    unused: dict[str, list[int]]
 
 
 class PooledEncoder(torch.nn.Module):
@@ -111,13 +128,13 @@ def _run_torch(transformer: torch.nn.Module, rows: Sequence[Sequence[int]], pool
     return vectors
 
 
-def build_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
+def build_graph(checkpoint: Checkpoint) -> ExportedGraph:
     """Exports a checkpoint as float32.
 
     Inputs are int64 ``input_ids`` and ``attention_mask`` [batch, tokens]; the output is ``embedding`` [batch, dimension].
 
     Raises:
-        EncoderError: The checkpoint cannot be loaded or exported, or its export gives other vectors than torch.
+        EncoderError: The checkpoint cannot be loaded or exported, or its export returns other vectors than torch.
     """
     transformer = load_transformer(checkpoint)
     rows = _probe_rows(int(getattr(transformer.config, "vocab_size", 0)), checkpoint.max_length)
@@ -141,7 +158,25 @@ def build_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     _rename_output(model)
     strip(model)
     _check(model, transformer, checkpoint, rows)
-    return model
+    weights = _weight_names(model, transformer)
+    unused = {name: list(value.shape) for name, value in transformer.named_parameters() if name not in weights}
+    return ExportedGraph(model, weights, unused)
+
+
+def _weight_names(model: onnx.ModelProto, transformer: torch.nn.Module) -> dict[str, str]:
+    """Tells which constant is which weight by their values, the one thing that the exporter leaves as it was."""
+    constants = {_content(numpy_helper.to_array(item)): item.name for item in model.graph.initializer}
+    found = {}
+    for name, value in transformer.named_parameters():
+        array = value.detach().numpy()
+        constant = constants.get(_content(array)) or constants.get(_content(array.T))
+        if constant is not None:
+            found[name] = constant
+    return found
+
+
+def _content(array: NDArray[Any]) -> tuple[tuple[int, ...], bytes]:
+    return array.shape, hashlib.sha256(array.tobytes()).digest()
 
 
 def _probe_rows(vocabulary: int, max_length: int) -> list[list[int]]:
@@ -178,107 +213,4 @@ def _check(model: onnx.ModelProto, transformer: torch.nn.Module, checkpoint: Che
     due = np.concatenate([_run_torch(transformer, [row], checkpoint.pooling) for row in rows])
     if given.shape != due.shape or not np.abs(given - due).max() <= _TOLERANCE:
         gap = np.abs(given - due).max() if given.shape == due.shape else "different shapes"
-        raise EncoderError(f"the export of {checkpoint.folder} differs from torch by {gap}; at most {_TOLERANCE} is due")
-
-
-# Eight bits for the weights of an exported encoder.
-#
-# The word embeddings stay int8 in memory, and only the rows of a text are scaled back. The weights of matrix products are int8 in
-# memory too, or float32 there: see ``quantize``. Plain dynamic quantisation, with one scale for all activations of a product,
-# moves a tenth of the 15 nearest elements and is not offered.
-
-_LARGEST = 127
-
-
-def quantize(model: onnx.ModelProto, *, scheme: Scheme = "matmul-nbits", block_size: int = 32) -> onnx.ModelProto:
-    """Returns the model with 8-bit weights; the given one is changed too.
-
-    Args:
-        model: A float32 graph of ``build_graph``.
-        scheme: ``matmul-nbits`` keeps the weights int8 in memory and computes with 8-bit activations, a scale a block (ONNX
-            Runtime's own operator MatMulNBits): a process takes half the memory, and processors without VNNI are slower than
-            with float32. ``int8-weights`` computes in float32 with standard operators: ONNX Runtime folds the scaling once,
-            while the session loads; closest to the original, and on every processor alike.
-        block_size: Inputs of a matrix that share a scale; fewer is closer and larger.
-
-    Raises:
-        EncoderError: The graph has no word embeddings or no matrix products with weights.
-    """
-    _quantize_lookup(model.graph)
-    if scheme == "matmul-nbits":
-        return _quantize_nbits(model, block_size)
-    _quantize_products(model.graph, block_size)
-    return model
-
-
-def round_blocks(weights: NDArray[np.float32], block: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds [inputs, outputs] to int8 [inputs / block, block, outputs] and float32 scales [inputs / block, 1, outputs]."""
-    inputs, outputs = weights.shape
-    blocks = weights.reshape(inputs // block, block, outputs)
-    scales = (np.abs(blocks).max(axis=1, keepdims=True) / _LARGEST).astype(np.float32)
-    scales[scales == 0] = 1
-    return np.rint(blocks / scales).astype(np.int8), scales
-
-
-def _quantize_lookup(graph: onnx.GraphProto) -> None:
-    tables = {item.name: item for item in graph.initializer}
-    found = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables and node.input[1] == INPUTS[0]]
-    if len(found) != 1:
-        raise EncoderError(f"the graph looks up {len(found)} tables by {INPUTS[0]}; 1 is due")
-    lookup = found[0]
-    name, output = lookup.input[0], lookup.output[0]
-    rows, scales = round_blocks(numpy_helper.to_array(tables[name]).T.copy(), tables[name].dims[1])
-    graph.initializer.remove(tables[name])
-    graph.initializer.extend(
-        [
-            numpy_helper.from_array(np.ascontiguousarray(rows[0].T), f"{name}.int8"),
-            numpy_helper.from_array(np.ascontiguousarray(scales[0].T), f"{name}.scale"),
-        ]
-    )
-    nodes = [
-        helper.make_node("Gather", [f"{name}.int8", INPUTS[0]], [f"{output}.int8"], f"{name}.lookup"),
-        helper.make_node("Cast", [f"{output}.int8"], [f"{output}.float"], f"{name}.cast", to=onnx.TensorProto.FLOAT),
-        helper.make_node("Gather", [f"{name}.scale", INPUTS[0]], [f"{output}.scale"], f"{name}.lookup_scale"),
-        helper.make_node("Mul", [f"{output}.float", f"{output}.scale"], [output], f"{name}.rescale"),
-    ]
-    place = list(graph.node).index(lookup)
-    graph.node.remove(lookup)
-    for offset, node in enumerate(nodes):
-        graph.node.insert(place + offset, node)
-
-
-def _quantize_products(graph: onnx.GraphProto, block_size: int) -> None:
-    tensors = {item.name: item for item in graph.initializer}
-    names = dict.fromkeys(node.input[1] for node in graph.node if node.op_type == "MatMul" and node.input[1] in tensors)
-    if not names:
-        raise EncoderError("the graph has no matrix product with weights")
-    nodes = []
-    for name in names:
-        weights = numpy_helper.to_array(tensors[name])
-        block = block_size if weights.shape[0] % block_size == 0 else weights.shape[0]
-        values, scales = round_blocks(weights, block)
-        graph.initializer.remove(tensors[name])
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(values, f"{name}.int8"),
-                numpy_helper.from_array(scales, f"{name}.scale"),
-                numpy_helper.from_array(np.array(weights.shape, dtype=np.int64), f"{name}.shape"),
-            ]
-        )
-        # Cast and Mul, not DequantizeLinear: ONNX Runtime never folds that one, and would dequantise for every query.
-        nodes += [
-            helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], f"{name}.cast", to=onnx.TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [f"{name}.scaled"], f"{name}.rescale"),
-            helper.make_node("Reshape", [f"{name}.scaled", f"{name}.shape"], [name], f"{name}.reshape"),
-        ]
-    for place, node in enumerate(nodes):
-        graph.node.insert(place, node)
-
-
-def _quantize_nbits(model: onnx.ModelProto, block_size: int) -> onnx.ModelProto:
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
-    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
-    quantizer = MatMulNBitsQuantizer(model, bits=8, block_size=block_size, is_symmetric=True, accuracy_level=4)
-    quantizer.process()
-    return quantizer.model.model
+        raise EncoderError(f"the export of {checkpoint.folder} differs from torch by {gap}, expected at most {_TOLERANCE}")

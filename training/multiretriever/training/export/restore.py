@@ -14,16 +14,12 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from multiretriever.core.encoders.onnx import CONFIG_FILE, EncoderConfig, OnnxEncoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError, MultiRetrieverError
@@ -37,8 +33,23 @@ from multiretriever.training.export.checkpoint import (
     is_packaged,
     read_checkpoint,
 )
-from multiretriever.training.export.onnx_graph import INPUTS
 from multiretriever.training.row_files import replace_folder
+
+if TYPE_CHECKING:
+    from multiretriever.training.export.quantization import QuantizedGraph
+
+MARK_FILE = "restored.json"
+_FORMAT = 1
+_NEEDED = ("onnx", "safetensors", "tokenizers", "torch", "transformers")
+_ORIGIN = ("name", "model_sha256", "base", "quantization")
+_PAD = "[PAD]"
+_SPECIAL = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+_TOLERANCE = 1e-4
+_PROBES = (
+    "look up incident tasks that do not have assignees",
+    "Every day, remind the owner of a certificate which expires within 30 days by e-mail. " * 4,
+    "sys_user.manager",
+)
 
 
 def find_base(spec: str | Path, *, work: Path | None = None) -> Base:
@@ -67,15 +78,14 @@ def find_base(spec: str | Path, *, work: Path | None = None) -> Base:
             f"there is no folder {text!r}; give the folder of a checkpoint, {SHIPPED!r} or {BASE_PACKAGE!r}"
         )
     if not (folder / "config.json").is_file():
-        raise EncoderNotFoundError(f"{folder} has no config.json; the folder of a checkpoint is due")
+        raise EncoderNotFoundError(f"{folder} has no config.json; expected the folder of a checkpoint")
     return Base(folder, folder.resolve().name)
 
 
 def _restored_base(folder: Path, text: str, work: Path | None) -> Base:
-
     if work is None:
         raise EncoderNotFoundError(
-            f"{folder} is an exported encoder in 8 bits, and a checkpoint is due; "
+            f"{folder} is an exported encoder in 8 bits, expected a checkpoint; "
             f"make one: python -m multiretriever.training.export.restore {text} --output FOLDER"
         )
     return Base(restore_into(folder, work), folder.resolve().name)
@@ -87,20 +97,6 @@ def _packaged_base() -> Base:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f'{BASE_PACKAGE} is not installed: pip install "multiretriever[train]"') from error
     return Base(folder, BASE_NAME, f"{BASE_PACKAGE}=={metadata.version(BASE_PACKAGE)}")
-
-
-MARK_FILE = "restored.json"
-_FORMAT = 1
-_NEEDED = ("onnx", "safetensors", "tokenizers", "torch", "transformers")
-_ORIGIN = ("name", "model_sha256", "base", "quantization")
-_PAD = "[PAD]"
-_SPECIAL = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-_TOLERANCE = 1e-4
-_PROBES = (
-    "look up incident tasks that do not have assignees",
-    "Every day, remind the owner of a certificate which expires within 30 days by e-mail. " * 4,
-    "sys_user.manager",
-)
 
 
 def restore_checkpoint(folder: str | Path, output: str | Path) -> Path:
@@ -122,12 +118,12 @@ def restore_checkpoint(folder: str | Path, output: str | Path) -> Path:
     Raises:
         MissingDependencyError: onnx, torch or transformers is not installed.
         EncoderNotFoundError: There is no exported encoder at ``folder``.
-        EncoderError: It is damaged or no BERT, its weights cannot be told apart, or ``output`` holds something else or cannot be
-            written.
+        EncoderError: It is damaged, its ``encoder.json`` does not name its weights, or ``output`` holds something else or cannot
+            be written.
     """
     source = exported_folder(folder)
     if source is None:
-        raise EncoderNotFoundError(f"{folder} has no {CONFIG_FILE}; the folder of an exported encoder is due, or {SHIPPED!r}")
+        raise EncoderNotFoundError(f"{folder} has no {CONFIG_FILE}; expected the folder of an exported encoder, or {SHIPPED!r}")
     _require(_NEEDED)
     target = Path(output).absolute()
     _check_output(target)
@@ -183,38 +179,44 @@ def _check_output(output: Path) -> None:
 def _write(source: Path, encoder: OnnxEncoder, folder: Path) -> QuantizedGraph:
     from safetensors.numpy import save
 
-    from multiretriever.training.export.bert_graph import BertGraph  # torch and onnx take seconds to import
+    from multiretriever.training.export.quantization import QuantizedGraph  # torch and onnx take seconds to import
 
     content = (source / CONFIG_FILE).read_bytes()
     config = EncoderConfig.model_validate_json(content)
+    facts = json.loads(content)
+    made_of = _checkpoint_facts(source, facts)
     _check_digest(source / "model.onnx", config.model_sha256)
     graph = QuantizedGraph(source / "model.onnx")
-    bert = BertGraph(graph)
-    tensors = {**bert.weights, **_pooler(encoder.dimension)}
+    tensors = {name: graph.weight(held_as) for name, held_as in made_of["weights"].items()}
+    # What encoders never use, such as BERT's pooler: where it is missing, transformers makes one by chance.
+    tensors.update({name: np.zeros(shape, dtype=np.float32) for name, shape in made_of["unused"].items()})
     (folder / "model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     tokens = _token_settings(source / "tokenizer.json", config.max_length)
     shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
-    _write_json(folder / "tokenizer_config.json", {key: value for key, value in tokens.items() if key != "pad_token_id"})
-    _write_json(folder / "config.json", {**bert.config, "pad_token_id": tokens["pad_token_id"]})
+    pad = made_of["config"].get("pad_token_id", tokens.pop("pad_token_id"))
+    _write_json(folder / "tokenizer_config.json", tokens)
+    _write_json(folder / "config.json", {**made_of["config"], "pad_token_id": pad})
     _write_modules(folder, config)
     _write_prompts(folder, encoder, config.document_prompt)
-    facts = json.loads(content)
     _write_json(folder / MARK_FILE, {"format": _FORMAT, **{key: facts.get(key) for key in _ORIGIN}})
     return graph
 
 
-def _check_digest(path: Path, due: str) -> None:
+def _checkpoint_facts(source: Path, facts: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Returns what ``encoder.json`` says of the checkpoint that it was made of: ``config``, ``weights`` and ``unused``."""
+    found = facts.get("checkpoint")
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("config", "weights", "unused")):
+        raise EncoderError(
+            f'{source / CONFIG_FILE} does not name the weights of model.onnx (an object "checkpoint"), so no checkpoint can be '
+            "made of it; export the encoder again with this version, or tune from the checkpoint that it was exported from"
+        )
+    return found
+
+
+def _check_digest(path: Path, expected: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != due:
-        raise EncoderError(f"{path} has the sha256 {found}, and {CONFIG_FILE} beside it says {due}: one of them was changed")
-
-
-def _pooler(width: int) -> dict[str, NDArray[np.float32]]:
-    """Returns a head that BertModel has and encoders never use: where it is missing, transformers makes one by chance."""
-    return {
-        "pooler.dense.weight": np.zeros((width, width), dtype=np.float32),
-        "pooler.dense.bias": np.zeros(width, dtype=np.float32),
-    }
+    if found != expected:
+        raise EncoderError(f"{path} has the sha256 {found}, expected {expected} by {CONFIG_FILE}: one of them was changed")
 
 
 def _token_settings(path: Path, max_length: int) -> dict[str, Any]:
@@ -272,12 +274,12 @@ def _compare(source: Path, graph: QuantizedGraph, folder: Path) -> None:
         (Path(place) / "model.onnx").write_bytes(graph.in_float32())
         for name in (CONFIG_FILE, "tokenizer.json"):
             shutil.copyfile(source / name, Path(place) / name)
-        due = OnnxEncoder(place).encode_queries(_PROBES)
-    gap = float(np.abs(reference_encode(read_checkpoint(folder))(_PROBES) - due).max())
+        expected = OnnxEncoder(place).encode_queries(_PROBES)
+    gap = float(np.abs(reference_encode(read_checkpoint(folder))(_PROBES) - expected).max())
     if not gap <= _TOLERANCE:
         raise EncoderError(
-            f"{source} cannot be read back to a checkpoint: a vector differs from the encoder's by {gap:.1e}, and at most "
-            f"{_TOLERANCE} is due; only exports of BERT models can"
+            f"{source} cannot be made a checkpoint again: a vector differs from the encoder's by {gap:.1e}, "
+            f"expected at most {_TOLERANCE}"
         )
 
 
@@ -301,147 +303,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-# The float32 values behind the 8-bit weights of an exported graph: the reverse of ``quantize``.
-
-# MatMulNBits without zero points stores a weight of 0 as the middle of 0 to 255.
-_ZERO = 128
-# MatMulNBits' levels of accuracy; the export asks for 4, which is 8-bit activations.
-_FLOAT32 = 1
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A product with a matrix and the sum with its bias.
-
-    Attributes:
-        source: Name of what is multiplied.
-        output: Name of the sum.
-        weight: Float32 [outputs, inputs], which is how torch keeps it.
-        bias: Float32 [outputs].
-    """
-
-    source: str
-    output: str
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-
-
-class QuantizedGraph:
-    """A graph that ``export_onnx`` wrote, in either scheme of ``quantize``.
-
-    Attributes:
-        path: The file.
-        nodes: Its operators, each after those whose outputs it takes.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Reads a graph.
-
-        Args:
-            path: ``model.onnx`` of an exported encoder.
-
-        Raises:
-            EncoderError: The file cannot be read.
-        """
-        self.path = path
-        try:
-            self._model = onnx.load(path, load_external_data=False)
-        except Exception as error:  # protobuf raises classes of its own
-            raise EncoderError(f"{path} cannot be read as an ONNX model: {error}") from error
-        self.nodes: tuple[onnx.NodeProto, ...] = tuple(self._model.graph.node)
-        self._tensors = {item.name: item for item in self._model.graph.initializer}
-        self._makers = {output: node for node in self.nodes for output in node.output}
-
-    def refusal(self, why: str) -> EncoderError:
-        """Returns the error for a graph that is not as an export of a BERT makes it."""
-        return EncoderError(f"{self.path} cannot be read back to a checkpoint: {why}; only exports of BERT models can")
-
-    def constant(self, name: str) -> NDArray[Any]:
-        """Returns the value of a constant.
-
-        Raises:
-            EncoderError: There is none of the name.
-        """
-        if name not in self._tensors:
-            raise self.refusal(f"it has no constant {name!r}")
-        array: NDArray[Any] = numpy_helper.to_array(self._tensors[name])
-        return array
-
-    def makers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """Returns the operators that make what an operator takes, constants and inputs of the graph aside."""
-        return [self._makers[name] for name in node.input if name in self._makers]
-
-    def takers(self, output: str) -> list[onnx.NodeProto]:
-        """Returns the operators that take an output."""
-        return [node for node in self.nodes if output in node.input]
-
-    def words(self) -> NDArray[np.float32]:
-        """Returns the word embeddings, float32 [vocabulary, dimension].
-
-        Raises:
-            EncoderError: The graph has no 8-bit table that is looked up by token ids.
-        """
-        for node in self.nodes:
-            if node.op_type == "Gather" and node.input[0].endswith(".int8") and node.input[1] == INPUTS[0]:
-                scales = self.constant(node.input[0].removesuffix("int8") + "scale")
-                values: NDArray[np.float32] = self.constant(node.input[0]).astype(np.float32) * scales
-                return values
-        raise self.refusal("it has no 8-bit word embeddings")
-
-    def linears(self) -> Iterator[Linear]:
-        """Yields the products with matrices, in the order of the graph.
-
-        Raises:
-            EncoderError: A product has no bias, or is not rounded as ``quantize`` does.
-        """
-        for node in self.nodes:
-            matrix = self._matrix(node)
-            if matrix is not None:
-                bias, output = self._bias(node)
-                yield Linear(node.input[0], output, np.ascontiguousarray(matrix.T), bias)
-
-    def in_float32(self) -> bytes:
-        """Returns the model with all products computed in float32 on the 8-bit weights, as a checkpoint of them computes."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        for node in model.graph.node:
-            for item in node.attribute:
-                if node.op_type == "MatMulNBits" and item.name == "accuracy_level":
-                    item.i = _FLOAT32
-        content: bytes = model.SerializeToString()
-        return content
-
-    def _matrix(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
-        """Returns the matrix of a product as float32 [inputs, outputs]; None for an operator that has none."""
-        if node.op_type == "MatMulNBits":
-            return self._from_blocks(node)
-        name = node.input[1] if node.op_type == "MatMul" else ""
-        if f"{name}.int8" in self._tensors:
-            values: NDArray[np.float32] = self.constant(f"{name}.int8").astype(np.float32) * self.constant(f"{name}.scale")
-            return values.reshape(self.constant(f"{name}.shape"))
-        return self.constant(name) if name in self._tensors else None
-
-    def _from_blocks(self, node: onnx.NodeProto) -> NDArray[np.float32]:
-        facts = attributes(node)
-        if facts.get("bits") != 8 or any(node.input[3:]):
-            raise self.refusal(f"{node.name} is not 8-bit and symmetric")
-        values, scales = self.constant(node.input[1]), self.constant(node.input[2])
-        outputs, inputs = facts["N"], facts["K"]
-        blocks = values.astype(np.float32).reshape(outputs, -1, facts["block_size"]) - _ZERO
-        # The last block is filled up where the inputs are no multiple of its size.
-        rows: NDArray[np.float32] = (blocks * scales.reshape(outputs, -1, 1)).reshape(outputs, -1)[:, :inputs]
-        return rows.T
-
-    def _bias(self, product: onnx.NodeProto) -> tuple[NDArray[np.float32], str]:
-        for node in self.takers(product.output[0]):
-            for name in node.input:
-                if node.op_type == "Add" and name in self._tensors:
-                    return self.constant(name), node.output[0]
-        raise self.refusal(f"the product {product.name} has no bias")
-
-
-def attributes(node: onnx.NodeProto) -> Mapping[str, Any]:
-    """Returns the attributes of an operator by name."""
-    return {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
