@@ -40,7 +40,7 @@ from multiretriever.evaluation import Selection, evaluate, retriever_systems
 from multiretriever.training.distill import train_teacher
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.restore import find_base
-from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
+from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, documents_of, save_queries
 from multiretriever.training.recipe import Recipe, TeacherSettings, read_recipe
 from multiretriever.training.tuning import train
 from multiretriever.training.tuning.train import training_pairs
@@ -182,7 +182,7 @@ class Study:
         folder = self.folder / "written"
         if not folder.is_dir():
             dataset = open_dataset(f"{DATA / 'it_service'}@train")
-            writer = RuleQueryWriter(WriterSettings.of(per_element=1))
+            writer = TemplateQueryWriter(WriterSettings.of(per_element=1))
             save_queries(folder, dataset, writer.write(documents_of(dataset)), writer=writer.name)
         return folder
 

@@ -22,7 +22,7 @@ def llm(monkeypatch):
     return model
 
 
-def test_rules(plainly, folder, tmp_path):
+def test_templates(plainly, folder, tmp_path):
     output = tmp_path / "out"
     result = plainly("write-queries", folder, "-o", output, "--per-element", "1", "-t", "step", "-t", "field", "--kind", "free")
     assert result.exit_code == 0, result.stderr

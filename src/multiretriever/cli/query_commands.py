@@ -14,7 +14,7 @@ from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.training.queries import Document, Estimate, LlmQueryWriter, RuleQueryWriter, WriterSettings, Written
+    from multiretriever.training.queries import Document, Estimate, LlmQueryWriter, TemplateQueryWriter, WriterSettings, Written
 
 _SHOWN = 5
 Source = Annotated[Path, typer.Argument(metavar="DATASET", help="Dataset folder, catalog, or BEIR folder: what queries are for.")]
@@ -24,7 +24,7 @@ Output = Annotated[
 Llm = Annotated[
     str | None,
     typer.Option(
-        "--llm", metavar="PROVIDER:MODEL", show_default="rules write", help="Chat model that writes, such as openai:gpt-4o-mini."
+        "--llm", metavar="PROVIDER:MODEL", show_default="templates", help="Chat model that writes, such as openai:gpt-4o-mini."
     ),
 ]
 Kinds = Annotated[
@@ -54,7 +54,7 @@ Examples = Annotated[
     ),
 ]
 EstimateOnly = Annotated[
-    bool, typer.Option("--estimate", "--dry-run", help="Only tell how many calls and tokens it takes, and the cost.")
+    bool, typer.Option("--estimate", "--dry-run", help="Only show how many calls and tokens it takes, and the cost.")
 ]
 PriceIn = Annotated[float | None, typer.Option("--price-in", metavar="X", help="Price of a million tokens of prompt.")]
 PriceOut = Annotated[float | None, typer.Option("--price-out", metavar="Y", help="Price of a million tokens of answer.")]
@@ -87,13 +87,13 @@ def write_queries(
 ) -> None:
     """Write queries for elements that nobody has queries for, to train on.
 
-    By rules, without any model, or by a chat model with --llm: that of REFINE and six more kinds. All answers of the model are
-    kept in answers.jsonl of the output folder; the same command again goes on where it was stopped and pays for nothing twice.
-    The folder is a dataset, which `pairs` and `train` read; a BEIR folder gives a BEIR folder.
+    From plain templates, without any model, or by a chat model with --llm: that of REFINE and six more kinds. All answers of the
+    model are kept in answers.jsonl of the output folder; the same command again goes on where it was stopped and pays for
+    nothing twice. The folder is a dataset, which `pairs` and `train` read; a BEIR folder gives a BEIR folder.
     """
     from multiretriever.cli.plugins import load_plugins
     from multiretriever.datasets import open_dataset
-    from multiretriever.training.queries import RuleQueryWriter, WriterSettings, check_output, documents_of
+    from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, check_output, documents_of
 
     load_plugins(plugin)
     _check(llm, prompts=prompts, examples=examples, estimate=estimate)
@@ -102,7 +102,7 @@ def write_queries(
     documents = documents_of(dataset, element_type, sample=sample, seed=seed)
     settings = WriterSettings.of(kinds=tuple(kind or ()), per_element=per_element, seed=seed)
     if llm is None:
-        _write(RuleQueryWriter(settings), dataset, documents, output, as_json=as_json, quiet=quiet)
+        _write(TemplateQueryWriter(settings), dataset, documents, output, as_json=as_json, quiet=quiet)
         return
     limits = {"concurrency": concurrency, "trials": trials}
     writer = _llm_writer(llm, settings, dataset, output, prompts=prompts, examples=examples, limits=limits)
@@ -113,7 +113,7 @@ def write_queries(
         else:
             show_table(["what", "estimate"], [[key.replace("_", " "), str(value)] for key, value in expected.items()])
         return
-    note(f"{expected['calls']:,} calls of {llm}, about {expected['prompt_tokens']:,} tokens of prompts; --estimate tells more")
+    note(f"{expected['calls']:,} calls of {llm}, about {expected['prompt_tokens']:,} tokens of prompts; --estimate shows more")
     _write(writer, dataset, documents, output, as_json=as_json, quiet=quiet)
     for line in writer.report.given_up[:_SHOWN]:
         note(f"warning: no good answer: {line}")
@@ -124,8 +124,8 @@ def write_queries(
 def _check(llm: str | None, *, prompts: Path | None, examples: Path | None, estimate: bool) -> None:
     from multiretriever.core import ParameterError
 
-    given = {"--prompts": prompts is not None, "--examples": examples is not None, "--estimate": estimate}
-    needless = [name for name, there in given.items() if there]
+    chosen = {"--prompts": prompts is not None, "--examples": examples is not None, "--estimate": estimate}
+    needless = [name for name, there in chosen.items() if there]
     if llm is None and needless:
         raise ParameterError(f"for a chat model only: {', '.join(needless)}; name a model with --llm PROVIDER:MODEL")
 
@@ -171,7 +171,7 @@ def _facts(expected: Estimate, price_in: float | None, price_out: float | None) 
 
 
 def _write(
-    writer: RuleQueryWriter | LlmQueryWriter,
+    writer: TemplateQueryWriter | LlmQueryWriter,
     dataset: Dataset,
     documents: Sequence[Document],
     output: Path,

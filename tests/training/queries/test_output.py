@@ -9,17 +9,17 @@ from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.example import Example
 from multiretriever.datasets import BeirDataset, Dataset, check_dataset, open_dataset
 from multiretriever.training.pairs import PairBuilder
-from multiretriever.training.queries import RuleQueryWriter, WriterSettings, documents_of, save_queries
+from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, documents_of, save_queries
 from multiretriever.training.recipe import PairSettings
 
 
 def written(dataset, **values):
-    return list(RuleQueryWriter(WriterSettings(**values)).write(documents_of(dataset)))
+    return list(TemplateQueryWriter(WriterSettings(**values)).write(documents_of(dataset)))
 
 
 def test_it_reads_back_as_a_dataset_and_makes_pairs(dataset, tmp_path):
     examples = written(dataset)
-    report = save_queries(tmp_path / "out", dataset, examples, writer="rules")
+    report = save_queries(tmp_path / "out", dataset, examples, writer="templates")
     again = Dataset.from_path(tmp_path / "out")
     assert report.total == len(list(again.given())) > 100
     assert list(check_dataset(again)) == []
@@ -35,7 +35,7 @@ def test_it_reads_back_as_a_dataset_and_makes_pairs(dataset, tmp_path):
 
 def test_a_whole_catalog_is_carried_over(tmp_path):
     dataset = Dataset.from_path(IT_SERVICE)
-    save_queries(tmp_path / "out", dataset, [], writer="rules")
+    save_queries(tmp_path / "out", dataset, [], writer="templates")
     again = Dataset.from_path(tmp_path / "out").catalog
     assert {name: again.of(name) for name in again.types} == {name: dataset.catalog.of(name) for name in dataset.catalog.types}
 
@@ -48,20 +48,20 @@ def test_copies_and_doubles_are_left_out(dataset, tmp_path):
         Example("c", "catalog_item", "for the train", (screen,)),
         Example("d", "catalog_item", "A computer to carry around", (screen,)),
     ]
-    report = save_queries(tmp_path / "out", dataset, examples, writer="rules")
+    report = save_queries(tmp_path / "out", dataset, examples, writer="templates")
     assert (report.total, report.dropped) == (2, {"twice": 1, "leak": 1})
     assert [item.id for item in Dataset.from_path(tmp_path / "out").given()] == ["a", "c"]
 
 
 def test_it_replaces_only_what_it_wrote(dataset, tmp_path):
-    save_queries(tmp_path / "out", dataset, written(dataset, per_element=1), writer="rules")
-    save_queries(tmp_path / "out", dataset, written(dataset, kinds=("claim",)), writer="rules")
+    save_queries(tmp_path / "out", dataset, written(dataset, per_element=1), writer="templates")
+    save_queries(tmp_path / "out", dataset, written(dataset, kinds=("claim",)), writer="templates")
     assert {item.kind for item in Dataset.from_path(tmp_path / "out").given()} == {"claim"}
     with pytest.raises(ParameterError, match="something else"):
-        save_queries(dataset.folder, dataset, [], writer="rules")
+        save_queries(dataset.folder, dataset, [], writer="templates")
     (tmp_path / "file").write_text("x")
     with pytest.raises(ParameterError, match="is a file"):
-        save_queries(tmp_path / "file", dataset, [], writer="rules")
+        save_queries(tmp_path / "file", dataset, [], writer="templates")
 
 
 def test_a_beir_folder_gives_a_beir_folder(tmp_path):
@@ -74,7 +74,7 @@ def test_a_beir_folder_gives_a_beir_folder(tmp_path):
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "floods"}\n')
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp1\t1\n")
     dataset = open_dataset(folder)
-    report = save_queries(tmp_path / "out", dataset, written(dataset), writer="rules")
+    report = save_queries(tmp_path / "out", dataset, written(dataset), writer="templates")
     again = open_dataset(tmp_path / "out")
     assert isinstance(again, BeirDataset)
     assert again.catalog.of("passage") == dataset.catalog.of("passage")

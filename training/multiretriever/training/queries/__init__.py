@@ -1,8 +1,8 @@
-"""Queries written for documents that nobody has queries for: by a chat model, or by rules."""
+"""Queries written for documents that nobody has queries for: by a chat model, or from templates."""
 
 from multiretriever.training.queries.documents import (
     KINDS,
-    RULE_KINDS,
+    TEMPLATE_KINDS,
     Document,
     WriterSettings,
     Written,
@@ -12,12 +12,12 @@ from multiretriever.training.queries.documents import (
 )
 from multiretriever.training.queries.journal import Answer, Journal
 from multiretriever.training.queries.query_prompts import Prompts, Request, examples_of
-from multiretriever.training.queries.rules import RuleQueryWriter
+from multiretriever.training.queries.templates import TemplateQueryWriter
 from multiretriever.training.queries.writer import CallReport, Estimate, LlmQueryWriter
 
 __all__ = [
     "KINDS",
-    "RULE_KINDS",
+    "TEMPLATE_KINDS",
     "Answer",
     "CallReport",
     "Document",
@@ -26,7 +26,7 @@ __all__ = [
     "LlmQueryWriter",
     "Prompts",
     "Request",
-    "RuleQueryWriter",
+    "TemplateQueryWriter",
     "WriterSettings",
     "Written",
     "check_output",

@@ -150,9 +150,9 @@ def sift(dataset: Dataset, examples: Iterable[Example], dropped: Counter[str]) -
 
 REFINE = "refine"
 FEW_SHOT = "few_shot"
-RULE_KINDS: tuple[str, ...] = ("question", "claim", "title", "keywords", "free")
-"""Kinds that rules can write."""
-KINDS: tuple[str, ...] = (REFINE, *RULE_KINDS, FEW_SHOT)
+TEMPLATE_KINDS: tuple[str, ...] = ("question", "claim", "title", "keywords", "free")
+"""Kinds that there are templates for."""
+KINDS: tuple[str, ...] = (REFINE, *TEMPLATE_KINDS, FEW_SHOT)
 """All kinds that the package has prompts for; a folder of prompts of your own has its own kinds."""
 
 
@@ -231,7 +231,7 @@ def save_queries(folder: str | Path, dataset: Dataset, examples: Iterable[Exampl
         folder: New, empty, or written by this function before.
         dataset: Where the elements are.
         examples: The queries.
-        writer: Who wrote them: a model's name, or ``rules``.
+        writer: Who wrote them: a model's name, or ``templates``.
 
     Raises:
         ParameterError: The folder holds something else or cannot be written.
