@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/plots.py [--results FOLDER] [--output FOLDER]
 
-Reads recipes.json, adapting.json, fusion_weights.json and fusion_representations.json (sweeps of ``multiretriever fuse``), and
+Reads recipes.json, adapting.json, fusion_weights.json and fusion_representations.json (of fusion_sweep.py), and
 training.json (what ``multiretriever train`` wrote for each recipe of the shipped encoder), those of them that are there. The same
 results give the same bytes.
 """
@@ -17,8 +17,7 @@ from typing import Any
 
 import adapting
 import recipes
-
-from multiretriever.training.fusion_sweep import FusionSweep, plot_sweep
+from fusion_sweep import plot_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 5
@@ -52,7 +51,7 @@ def _training(path: Path, output: Path) -> None:
 
 
 def _fusion(path: Path, output: Path) -> None:
-    plot_sweep(FusionSweep.load(path), output / f"{path.stem}.svg")
+    plot_sweep(_read(path), output / f"{path.stem}.svg")
 
 
 def _adapting(path: Path, output: Path) -> None:

@@ -5,7 +5,6 @@ from sentence_transformers import SentenceTransformer
 
 from multiretriever.core.encoders import FusedEncoder, SentenceTransformerEncoder, load_encoder
 from multiretriever.training.export.restore import find_base
-from small_dataset import write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -34,29 +33,11 @@ def test_representations(plainly, tuned, tmp_path):
     assert (encoder.share, encoder.base.name) == (0.5, "multiretriever-minilm-l6")
 
 
-def test_sweep(plainly, tuned, tmp_path):
-    inside, outside = write_dataset(tmp_path / "inside"), write_dataset(tmp_path / "outside")
-    options = ("--in-domain", inside, "--out-of-domain", outside, "--form", "representations", "--sample", "3", "-k", "1")
-    result = plainly("fuse", "shipped", tuned, "--sweep", "0,0.35,1", *options, "-o", tmp_path / "out", "--json")
-    assert result.exit_code == 0, result.stderr
-    found = json.loads(result.stdout)
-    assert [point["share"] for point in found["points"]] == [0, 0.35, 1]
-    assert (found["in_domain"], found["out_of_domain"]) == (["inside"], ["outside"])
-    assert json.loads((tmp_path / "out" / "sweep.json").read_text()) == found
-    assert "| 0.35 | " in (tmp_path / "out" / "sweep.md").read_text()
-    assert (tmp_path / "out" / "sweep.png").stat().st_size > 10_000
-    shown = plainly("fuse", "shipped", tuned, "--sweep", "0", *options, "-o", tmp_path / "out")
-    assert shown.stdout.startswith("SHARE  IN DOMAIN  OUT OF DOMAIN  INSIDE  OUTSIDE\n0 ")
-
-
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         (("--share", "2"), 2, "from 0 to 1"),
-        (("--form", "logits"), 2, "one of weights, representations"),
-        (("--in-domain", "x"), 2, "are for --sweep"),
-        (("--sweep", "a,b"), 2, "with commas between them"),
-        (("--sweep", "0,1"), 2, "datasets of the domain and of others"),
+        (("--form", "logits"), 2, "expected a form of fusion (weights, representations)"),
         (("--form", "representations", "--output", "."), 2, "something else"),
     ],
 )

