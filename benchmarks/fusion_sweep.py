@@ -24,7 +24,7 @@ from multiretriever.core.encoders import Encoder, FusedEncoder, SentenceTransfor
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import counted
 from multiretriever.datasets import Dataset, open_dataset
-from multiretriever.evaluation import Cell, Selection, evaluate, retriever_systems
+from multiretriever.evaluation import Cell, evaluate, retriever_systems
 from multiretriever.training.fusion import checkpoint_folder, fuse_weights
 
 FORMS = ("weights", "representations")
@@ -89,7 +89,8 @@ def load(spec: str) -> Encoder:
 def measure(encoder: Any, share: float | None, datasets: Sequence[Dataset], options: argparse.Namespace) -> dict[str, Any]:
     """Returns the recall of one share by dataset, with its 95% interval."""
     systems = retriever_systems(encoder, [options.mode])
-    report = evaluate(datasets, systems, k=options.k, sample=options.sample, seed=options.seed, by=["dataset"])
+    chosen = Selection(sample=options.sample, seed=options.seed)
+    report = evaluate(datasets, systems, selection=chosen, k=options.k, by=["dataset"])
     cells = {row.keys[0]: row.cells[options.mode] for row in report.table("dataset").rows}
     missing = [item.name for item in datasets if item.name not in cells]
     if missing:
