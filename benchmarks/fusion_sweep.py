@@ -113,7 +113,7 @@ def sweep_shares(options: argparse.Namespace) -> dict[str, Any]:
         for share in shares:
             with encoders.fused(share) as encoder:
                 points.append(measure(encoder, share, [*sides[0], *sides[1]], options))
-            on_share()
+            on_share(1)
         return {
             "form": options.form,
             "mode": options.mode,

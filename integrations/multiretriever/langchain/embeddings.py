@@ -1,4 +1,7 @@
-"""An encoder as LangChain embeddings, so that any vector store of LangChain can use it."""
+"""Embeddings both ways: an encoder as LangChain embeddings, for any vector store, and any embeddings as an encoder.
+
+The second is how hosted models and embedding servers are reached.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +76,6 @@ class InstructionEmbeddings(Embeddings):
         """Does ``embed_query`` in a thread, so that the event loop goes on."""
         return await asyncio.to_thread(self.embed_query, text)
 
-
-# Any LangChain embeddings as an encoder: that is how hosted models and embedding servers are reached.
 
 # What LangChain's integrations call the attributes that tell one model from another.
 _MODEL_NAMES = ("model", "model_name", "model_id", "repo_id", "deployment", "azure_deployment", "deployment_name")

@@ -1,4 +1,4 @@
-"""An encoder of the core as a LlamaIndex embedding model."""
+"""Embeddings both ways: an encoder of the core as a LlamaIndex embedding model, and any such model as an encoder."""
 
 from __future__ import annotations
 
@@ -133,8 +133,6 @@ def _lists(vectors: Vectors) -> list[list[float]]:
     rows: list[list[float]] = vectors.tolist()
     return rows
 
-
-# Any LlamaIndex embedding model as an encoder of the core.
 
 _T = TypeVar("_T")
 _PROBE = "dimension"

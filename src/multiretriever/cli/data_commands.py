@@ -87,7 +87,7 @@ def pairs(
     and each pair gets negatives. The file can be loaded by `datasets` as it is.
     """
     from multiretriever.cli.plugins import load_plugins
-    from multiretriever.core.progress import flows_read
+    from multiretriever.core.progress import counted
     from multiretriever.datasets import open_dataset
     from multiretriever.training.pairs.pair import check_output
 
@@ -104,8 +104,10 @@ def pairs(
     )
     sources = [open_dataset(path) for path in datasets]
     tested = [open_dataset(path) for path in evaluation or ()]
-    with flows_read(shown=not quiet and sys.stderr.isatty()) as on_flow:
-        reports = _write(sources, output, settings, split=split, instructed=instructions, encoder=encoder, on_flow=on_flow)
+    with counted("flows read, in two passes", shown=not quiet and sys.stderr.isatty()) as advance:
+        reports = _write(
+            sources, output, settings, split=split, instructed=instructions, encoder=encoder, on_flow=lambda flow: advance(1)
+        )
     _report(reports, tested, output, as_json=as_json, quiet=quiet)
 
 

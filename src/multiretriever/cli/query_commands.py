@@ -183,7 +183,7 @@ def _write(
     from multiretriever.training.queries import save_queries
 
     with counted("queries", len(documents) * len(writer.kinds), shown=not quiet and sys.stderr.isatty()) as on_call:
-        examples = list(writer.write(documents, on_call=on_call))
+        examples = list(writer.write(documents, on_call=lambda: on_call(1)))
     written = save_queries(output, dataset, examples, writer=writer.name)
     _show(written, output, as_json=as_json, quiet=quiet)
 

@@ -59,7 +59,7 @@ def train(
     it as it is.
     """
     from multiretriever.cli.plugins import load_plugins
-    from multiretriever.core.progress import flows_read
+    from multiretriever.core.progress import counted
     from multiretriever.training.recipe import read_recipe
     from multiretriever.training.tuning import train as run
 
@@ -69,8 +69,8 @@ def train(
         write(chosen.to_yaml().rstrip("\n"))
         return
     # The trainer prints its losses; results alone go to standard output.
-    with redirect_stdout(sys.stderr), flows_read(shown=sys.stderr.isatty() and not as_json) as on_flow:
-        tuned = run(chosen, output, on_flow=on_flow, on_advice=lambda text: note(f"warning: {text}"))
+    with redirect_stdout(sys.stderr), counted("flows read, in two passes", shown=sys.stderr.isatty() and not as_json) as advance:
+        tuned = run(chosen, output, on_flow=lambda flow: advance(1), on_advice=lambda text: note(f"warning: {text}"))
     _report(tuned, as_json=as_json)
 
 

@@ -1,4 +1,7 @@
-"""The things that can be retrieved."""
+"""The things that can be retrieved, and the registry of their types.
+
+A type that is registered here works in catalogs, the index, the retrievers of both frameworks, the command line and evaluation.
+"""
 
 from __future__ import annotations
 
@@ -181,10 +184,6 @@ class Workflow(Element):
     element_type: Literal["workflow"] = "workflow"
     flow: Flow | None = None
 
-
-# The registry of element types: everything the package must know of a type, in one place.
-#
-# A type registered here works in catalogs, the index, the retrievers of both frameworks, the command line and evaluation.
 
 _FIELDS_SHOWN = 10
 # Chroma's collection names take these characters, and the names become keys of files and options of commands.

@@ -1,63 +1,13 @@
-"""Progress bars of commands."""
+"""Progress of long work, on standard error. Bars go when the work is done; rich is loaded only where one is shown."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-
-@contextmanager
-def flows_read(*, shown: bool) -> Iterator[Callable[[object], None]]:
-    """Shows how many flows are read while the block runs; the yielded function is called with each flow."""
-    if not shown:
-        yield lambda flow: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("flows read, in two passes"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("flows", total=None)
-        yield lambda flow: bar.advance(task)
-
-
-@contextmanager
-def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """Shows how many of ``total`` things are done while the block runs; the yielded function is called after each."""
-    if not shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
-
-
-# Progress on standard error.
-
-
-@contextmanager
-def progress_bar(name: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Shows a bar that goes when it is done; yields a function that is called with how many more of the total are done."""
-    if not shown:
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda count: bar.advance(task, count)
-
-
-# Bars on standard error for long work.
-
-OnProgress: TypeAlias = Callable[[str, int, int], object]
-"""Called with what is done, how much of it, and of how much."""
+OnProgress: TypeAlias = Callable[[str, int, "int | None"], object]
+"""Called with what is done, how much of it so far, and of how much; None where that is not known."""
 
 
 @contextmanager
@@ -66,16 +16,39 @@ def bars(*, shown: bool) -> Iterator[OnProgress]:
     if not shown:
         yield lambda what, done, total: None
         return
+    # It takes as long to import as the rest of the core.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
+        tasks: dict[str, Any] = {}
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def counted(what: str, total: int | None = None, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Shows how much of one kind of work is done while the block runs; the yielded function is called with how much more is."""
+    done = 0
+    with bars(shown=shown) as show:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            show(what, done, total)
+
+        if total is not None:
+            advance(0)
+        yield advance

@@ -1,4 +1,11 @@
-"""Checking the flows of a dataset against its catalog: names, orders and blocks, outputs used before they exist."""
+"""Checks of datasets: flows against the catalog, queries against their answers, and queries that leak into a document.
+
+A query leaks where it appears word for word in a document that is searched: it must not be measured with. The rule: take the
+text of each element of the type that is looked for, without the lines that are only its names (label, name, scope, table,
+titles of fields), since people do search by names. Letter case, punctuation and white space do not count. A query of at least
+``LEAST_WORDS`` words leaks where its words appear in what is left, in their order and side by side; a shorter one, where it is
+a whole line or sentence.
+"""
 
 from __future__ import annotations
 
@@ -74,13 +81,6 @@ def _follows_if(step: FlowStep, flow: Flow) -> bool:
     before = [other for other in flow.steps if other.order < step.order and other.block == step.block]
     return bool(before) and _name(before[-1]) in _AFTER
 
-
-# Queries that appear word for word in the documents that are searched: what must not be measured.
-#
-# The rule: take the text of each element of the type that is looked for, without the lines that are only its names (label, name,
-# scope, table, titles of fields), since people do search by names. Letter case, punctuation and white space do not count. A query
-# of at least ``LEAST_WORDS`` words leaks where its words appear in what is left, in their order and side by side; a shorter one,
-# where it is a whole line or sentence of it.
 
 # Four in a row ("on the first day") occur by chance in a catalog of some hundred descriptions.
 LEAST_WORDS = 5
@@ -176,9 +176,6 @@ def _names(element: Element) -> Iterable[str]:
         yield from (element.table, split_words(element.table))
     if isinstance(element, Table):
         yield ", ".join(element.fields)
-
-
-# What must hold of queries before anything is measured with them.
 
 
 def check_examples(dataset: Dataset, examples: Sequence[Example]) -> None:

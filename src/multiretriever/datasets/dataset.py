@@ -1,4 +1,4 @@
-"""A dataset: a catalog, flows, and queries with their answers."""
+"""A dataset: a catalog, flows, and queries with their answers; flows are read one by one, so that any number fits in memory."""
 
 from __future__ import annotations
 
@@ -24,125 +24,9 @@ from multiretriever.core.sources.files import parse_json, parse_lines, walk
 from multiretriever.core.yaml_io import read_text
 from multiretriever.datasets.examples import EVALUATED_KINDS, FlowExamples, element_examples
 
-# Reading queries with their answers: one JSON object a line.
-
-
-class _Line(pydantic.BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    id: str = pydantic.Field(min_length=1)
-    element_type: str
-    query: str
-    relevant: list[str] = pydantic.Field(min_length=1)
-    context: dict[str, Any] = pydantic.Field(default_factory=dict)
-    language: str = ""
-    kind: str = GIVEN
-
-
-def read_queries(path: str | Path, *, language: str = "en") -> Iterator[Example]:
-    """Reads a ``queries.jsonl``.
-
-    A line is an object with ``id``, ``element_type``, ``query`` and ``relevant``, and may have ``context``, ``language`` and
-    ``kind``; other keys are left to other tools.
-
-    Args:
-        path: The file, or a folder of such files.
-        language: Language of the queries that name none.
-
-    Raises:
-        DatasetError: Something is wrong in the file; the error lists every problem with its line, and nothing is given.
-    """
-    path = Path(path)
-    examples: list[Example] = []
-    problems: list[Problem] = []
-    for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
-        text = read_text(file)
-        if isinstance(text, Problem):
-            problems.append(text)
-            continue
-        for number, document in parse_lines(text, str(file), problems):
-            found = _example(document.value, str(file), number, language)
-            if isinstance(found, Example):
-                examples.append(found)
-            else:
-                problems.extend(found)
-    if problems:
-        raise DatasetError(problems)
-    yield from examples
-
-
-def _example(given: Any, source: str, number: int, language: str) -> Example | list[Problem]:
-    try:
-        value = _Line.model_validate(given)
-        check_query(value.query)
-        check_context(value.context)
-        name = element_type(value.element_type).name
-    except pydantic.ValidationError as error:
-        return problems_of(error, source=source, line=lambda path: number)
-    except ElementTypeError as error:
-        return [Problem(str(error), source, number, "element_type")]
-    except ParameterError as error:
-        return [Problem(str(error), source, number)]
-    relevant = tuple(dict.fromkeys(value.relevant))
-    return Example(value.id, name, value.query, relevant, value.context, value.kind, value.language or language)
-
-
-# Reading flows one after another, so that a large collection is never in memory as a whole.
-
 YAML_SUFFIXES = (".yaml", ".yml")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
-
-
-def iter_flows(*paths: str | Path) -> Iterator[Flow]:
-    """Yields the flows of files and folders, in order of their names: YAML files file by file, JSON Lines line by line.
-
-    Raises:
-        FlowError: A path does not exist or holds no flows, or a flow is not valid; flows before it have been given by then.
-    """
-    for path in map(Path, paths):
-        files = list(_files(path))
-        if not files:
-            raise FlowError([Problem("no flow (.yaml, .yml, .jsonl, .ndjson) is there", str(path))])
-        for file in files:
-            yield from _lines(file) if file.suffix.lower() in LINE_SUFFIXES else _yaml(file)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path  # reading it reports what is wrong, if anything is
-        return
-    log = ProblemLog()
-    for _, files in walk(path, log):
-        yield from (file for file in files if file.suffix.lower() in (*YAML_SUFFIXES, *LINE_SUFFIXES))
-    if log.problems:
-        raise FlowError(log.problems)
-
-
-def _yaml(file: Path) -> Iterator[Flow]:
-    text = read_text(file)
-    if isinstance(text, Problem):
-        raise FlowError([text])
-    yield from parse_flows(text, source=str(file))
-
-
-def _lines(file: Path) -> Iterator[Flow]:
-    try:
-        with file.open(encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _flow(line, str(file), number)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FlowError([Problem(f"the file cannot be read as UTF-8 text: {error}", str(file))]) from error
-
-
-def _flow(line: str, source: str, number: int) -> Flow:
-    document = parse_json(line, source, number)
-    if isinstance(document, list):
-        raise FlowError(document)
-    try:
-        return Flow.model_validate(document.value)
-    except pydantic.ValidationError as error:
-        raise FlowError(problems_of(error, source=source, line=document.line)) from error
+_QUERIES = ("step", "table", "field", "catalog_item", "workflow")
 
 
 class Dataset:
@@ -322,12 +206,6 @@ def _key(example: Example) -> str:
     return json.dumps([example.element_type, example.kind, example.language, text, context], sort_keys=True, default=str)
 
 
-# How large a dataset is.
-
-
-_QUERIES = ("step", "table", "field", "catalog_item", "workflow")
-
-
 def summary_row(dataset: Dataset, split: str | None = None) -> dict[str, Any]:
     """Returns the sizes of a dataset: elements, flows and steps in flows, and the queries that evaluation makes of them.
 
@@ -351,3 +229,115 @@ def summary_row(dataset: Dataset, split: str | None = None) -> dict[str, Any]:
         "steps_in_flows": steps,
         **{f"{name}_queries": count for name, count in queries.items()},
     }
+
+
+class _Line(pydantic.BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    id: str = pydantic.Field(min_length=1)
+    element_type: str
+    query: str
+    relevant: list[str] = pydantic.Field(min_length=1)
+    context: dict[str, Any] = pydantic.Field(default_factory=dict)
+    language: str = ""
+    kind: str = GIVEN
+
+
+def read_queries(path: str | Path, *, language: str = "en") -> Iterator[Example]:
+    """Reads a ``queries.jsonl``.
+
+    A line is an object with ``id``, ``element_type``, ``query`` and ``relevant``, and may have ``context``, ``language`` and
+    ``kind``; other keys are left to other tools.
+
+    Args:
+        path: The file, or a folder of such files.
+        language: Language of the queries that name none.
+
+    Raises:
+        DatasetError: Something is wrong in the file; the error lists every problem with its line, and nothing is given.
+    """
+    path = Path(path)
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
+        text = read_text(file)
+        if isinstance(text, Problem):
+            problems.append(text)
+            continue
+        for number, document in parse_lines(text, str(file), problems):
+            found = _example(document.value, str(file), number, language)
+            if isinstance(found, Example):
+                examples.append(found)
+            else:
+                problems.extend(found)
+    if problems:
+        raise DatasetError(problems)
+    yield from examples
+
+
+def _example(given: Any, source: str, number: int, language: str) -> Example | list[Problem]:
+    try:
+        value = _Line.model_validate(given)
+        check_query(value.query)
+        check_context(value.context)
+        name = element_type(value.element_type).name
+    except pydantic.ValidationError as error:
+        return problems_of(error, source=source, line=lambda path: number)
+    except ElementTypeError as error:
+        return [Problem(str(error), source, number, "element_type")]
+    except ParameterError as error:
+        return [Problem(str(error), source, number)]
+    relevant = tuple(dict.fromkeys(value.relevant))
+    return Example(value.id, name, value.query, relevant, value.context, value.kind, value.language or language)
+
+
+def iter_flows(*paths: str | Path) -> Iterator[Flow]:
+    """Yields the flows of files and folders, in order of their names: YAML files file by file, JSON Lines line by line.
+
+    Raises:
+        FlowError: A path does not exist or holds no flows, or a flow is not valid; flows before it have been given by then.
+    """
+    for path in map(Path, paths):
+        files = list(_files(path))
+        if not files:
+            raise FlowError([Problem("no flow (.yaml, .yml, .jsonl, .ndjson) is there", str(path))])
+        for file in files:
+            yield from _lines(file) if file.suffix.lower() in LINE_SUFFIXES else _yaml(file)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path  # reading it reports what is wrong, if anything is
+        return
+    log = ProblemLog()
+    for _, files in walk(path, log):
+        yield from (file for file in files if file.suffix.lower() in (*YAML_SUFFIXES, *LINE_SUFFIXES))
+    if log.problems:
+        raise FlowError(log.problems)
+
+
+def _yaml(file: Path) -> Iterator[Flow]:
+    text = read_text(file)
+    if isinstance(text, Problem):
+        raise FlowError([text])
+    yield from parse_flows(text, source=str(file))
+
+
+def _lines(file: Path) -> Iterator[Flow]:
+    try:
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _flow(line, str(file), number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise FlowError([Problem(f"the file cannot be read as UTF-8 text: {error}", str(file))]) from error
+
+
+def _flow(line: str, source: str, number: int) -> Flow:
+    document = parse_json(line, source, number)
+    if isinstance(document, list):
+        raise FlowError(document)
+    try:
+        return Flow.model_validate(document.value)
+    except pydantic.ValidationError as error:
+        raise FlowError(problems_of(error, source=source, line=document.line)) from error

@@ -1,4 +1,4 @@
-"""Queries of every kind that the multi-task retriever paper (arXiv 2501.04652, section 3) makes of flows.
+"""Examples of every kind that the multi-task retriever paper (arXiv 2501.04652, section 3) makes of flows, and of descriptions.
 
 All steps of a requirement; a step from its annotation; the next step from the flow so far; tables and fields from requirement,
 annotation and flow so far; whole workflows from a requirement. Each kind is named after the instruction template that it is for.
@@ -49,9 +49,6 @@ def _kind(name: str) -> Callable[[_Maker], _Maker]:
         return maker
 
     return register
-
-
-# From a requirement ---------------------------------------------------------------------------------------------------------
 
 
 def _steps(facts: _FlowFacts) -> list[Element]:
@@ -107,9 +104,6 @@ def _workflow_requirement(facts: _FlowFacts) -> Iterator[_Made]:
     if facts.workflow is not None:
         for text in facts.requirements:
             yield text, {}, [facts.workflow]
-
-
-# From the annotation of a step ----------------------------------------------------------------------------------------------
 
 
 def _by_annotation(name: str, element_type: str, *keys: str) -> None:
@@ -222,8 +216,6 @@ class FlowExamples:
                     nearby = tuple(item for item in used.get(element_type, ()) if item not in relevant)
                     yield Example(name, element_type, text, relevant, context, kind, self._language, nearby)
 
-
-# Queries made of the elements themselves: a description looks for the element that it was written for.
 
 # What the query's text is taken for, by type; for other types it is a requirement.
 _KINDS = {

@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.flows import Flow
 from multiretriever.core.markdown import grid, line
-from multiretriever.core.progress import progress_bar
+from multiretriever.core.progress import counted
 from multiretriever.datasets import Dataset
 from multiretriever.evaluation.generators import Generated, Generator, Releasing, rule_generators
 from multiretriever.evaluation.measures import Sample, check_extras, interval
@@ -145,7 +145,7 @@ def _generate(
 ) -> dict[str, list[GeneratedFlow]]:
     made: dict[str, list[GeneratedFlow]] = {generator.name: [] for generator in generators}
     try:
-        with progress_bar("flows", total * len(generators), shown=progress) as advance:
+        with counted("flows", total * len(generators), shown=progress) as advance:
             for dataset, flows in work:
                 for generator in generators:
                     for expected in flows:

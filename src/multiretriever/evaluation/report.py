@@ -15,9 +15,6 @@ from multiretriever.datasets.checks import Leak
 from multiretriever.evaluation.measures import MEASURES, PERMUTATIONS, RECALL, Sample, holm, interval, p_value
 from multiretriever.evaluation.systems import SystemInfo
 
-# Tables of a measure: groups of queries down, systems across, with intervals and tests.
-
-
 KEYS = ("dataset", "element_type", "kind", "language")
 MEAN = "mean"
 # Below it a difference is marked.

@@ -1,4 +1,4 @@
-"""A report as Markdown."""
+"""A report as files: Markdown, a plot, and the queries whose answers were not all found, to read when a figure is low."""
 
 from __future__ import annotations
 
@@ -95,8 +95,6 @@ def words(key: str) -> str:
     return key.replace("_", " ")
 
 
-# Plots of tables.
-
 _INCHES_PER_BAR = 0.16
 _LEAST_HEIGHT = 2.5
 # Past it a plot is no longer read, and some programs do not open it.
@@ -154,8 +152,6 @@ def _plain(text: str) -> str:
     # A dollar starts a formula, and a label with a low line at its start is left out of the legend.
     return text.replace("$", r"\$").lstrip("_")
 
-
-# Queries whose answers were not all found: what to read when a figure is low.
 
 # Steps of a flow so far that are shown, its last ones.
 _STEPS_SHOWN = 3

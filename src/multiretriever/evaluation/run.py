@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from multiretriever.core.elements import element_type
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.example import GIVEN, Example
-from multiretriever.core.progress import progress_bar
+from multiretriever.core.progress import counted
 from multiretriever.core.query import check_k
 from multiretriever.datasets import Dataset
 from multiretriever.datasets.checks import Leak, check_examples, check_leakage
 from multiretriever.evaluation.measures import MEASURES, check_extras, first_rank, measure
 from multiretriever.evaluation.report import EvaluationReport, QueryInfo, check_by
 from multiretriever.evaluation.systems import Indexing, Ranked, System, SystemInfo, retriever_systems
-
-# Which queries of a dataset are evaluated.
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ def _run(work: _Work, systems: Sequence[System], depth: int, taken: _Results, *,
         for name, examples in work.examples.items():
             for system in keeping:
                 system.prepare(work.dataset, name, progress=progress)
-            with progress_bar(f"{work.dataset.name} {name}", len(examples) * len(systems), shown=progress) as advance:
+            with counted(f"{work.dataset.name} {name}", len(examples) * len(systems), shown=progress) as advance:
                 for start in range(0, len(examples), CHUNK):
                     _search(work, name, examples[start : start + CHUNK], systems, depth, taken, advance)
     finally:

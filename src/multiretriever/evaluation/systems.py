@@ -21,8 +21,6 @@ from multiretriever.core.ranking import DENSE_WEIGHT
 from multiretriever.core.retriever import MultiRetriever
 from multiretriever.datasets import Dataset
 
-# What systems that compare encoders share: one index for each dataset and encoder, and vectors that are computed once.
-
 
 class NoEncoder:
     """Stands for the encoder of an index in which only words are looked up."""

@@ -1,4 +1,4 @@
-"""Finding the encoder that a name or a path means."""
+"""Finding the encoder that a name or a path means; reading and writing the folder of a fused one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from multiretriever.core.encoders.base import Encoder
 from multiretriever.core.encoders.derived import SHARE, FusedEncoder, TruncatedEncoder
 from multiretriever.core.encoders.onnx import CONFIG_FILE, OnnxEncoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, ParameterError
-
-# Where the files that ship with the package lie.
 
 # Not importlib.resources: the namespace has several roots in a development install, and only the one of this file has data.
 _ROOT = Path(__file__).resolve().parents[2]

@@ -1,6 +1,6 @@
-"""The manifest: one record in the store that says what the index holds, and the pointer to the current generation.
+"""How an index is stored: the manifest, and an element as a row of a Chroma collection.
 
-It is a single row of a collection of its own, so that writing it is one atomic operation in a folder and on a server alike.
+The manifest says what the index holds and points to the current generation. It is a single row of a collection of its own, so that writing it is one atomic operation in a folder and on a server alike.
 """
 
 from __future__ import annotations
@@ -119,8 +119,6 @@ def write_manifest(store: Store, name: str, manifest: Manifest) -> None:
     with store.translated():
         collection.upsert(ids=[_ROW], embeddings=np.ones((1, 1), dtype=np.float32), documents=[manifest.model_dump_json()])
 
-
-# How an element is stored in a Chroma collection.
 
 ELEMENT_KEY = "_element"
 TEXT_HASH_KEY = "_text_hash"

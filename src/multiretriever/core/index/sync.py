@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import element_type
@@ -24,6 +24,7 @@ from multiretriever.core.index.schema import (
     write_manifest,
 )
 from multiretriever.core.index.store import READ_BATCH, WRITE_BATCH, Store
+from multiretriever.core.progress import bars
 
 # A catalog with less than this share of what the index holds is more likely a broken export than a wish.
 SHRINK_LIMIT = 0.5
@@ -86,12 +87,11 @@ def sync_catalog(
     kept = old.types if old else {}
     rebuilt = tuple(k for k in new.types if k in kept and kept[k].collection != new.types[k].collection)
     reports: dict[str, TypeReport] = {}
-    with store.writing(), _progress(progress) as bar:
+    with store.writing(), bars(shown=progress) as show:
         if old is not None:
             write_manifest(store, name, old.model_copy(update={"complete": False}))
         for kind, entry in new.types.items():
-            task = bar.add_task(kind, total=len(rows[kind]))
-            reports[kind] = _TypeSync(store, entry.collection, encoder, bar, task).run(rows[kind])
+            reports[kind] = _TypeSync(store, entry.collection, encoder, partial(show, kind)).run(rows[kind])
         write_manifest(store, name, new)
         _drop_stale(store, name, new)
     for kind in kept.keys() - new.types.keys():
@@ -149,43 +149,19 @@ def _drop_stale(store: Store, name: str, manifest: Manifest) -> None:
             store.drop(other)
 
 
-class _Bar(Protocol):
-    def add_task(self, description: str, *, total: int) -> Any: ...
-
-    def advance(self, task_id: Any, advance: float) -> None: ...
-
-
-class _NoBar:
-    def add_task(self, description: str, *, total: int) -> None:
-        pass
-
-    def advance(self, task_id: Any, advance: float) -> None:
-        pass
-
-
-@contextmanager
-def _progress(shown: bool) -> Iterator[_Bar]:
-    if not shown:
-        yield _NoBar()
-        return
-    # Readers of an index never need it, and it takes as long to import as the rest of this portion.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield bar
-
-
 class _TypeSync:
     """The sync of one collection."""
 
-    def __init__(self, store: Store, collection: str, encoder: Encoder, bar: _Bar, task: Any) -> None:
+    def __init__(self, store: Store, collection: str, encoder: Encoder, show: Callable[[int, int], object]) -> None:
         self._store = store
         self._collection = store.collection(collection, create=True)
         self._encoder = encoder
-        self._bar = bar
-        self._task = task
+        self._show = show
+        self._done = self._total = 0
+
+    def _advance(self, count: int) -> None:
+        self._done += count
+        self._show(self._done, self._total)
 
     def run(self, rows: Sequence[Row]) -> TypeReport:
         stored = dict(self._stored())
@@ -198,7 +174,8 @@ class _TypeSync:
                 changed.append(row)
             else:
                 same += 1
-        self._bar.advance(self._task, same)
+        self._total = len(rows)
+        self._advance(same)
         self._embed(new, stored)
         self._update(changed, stored)
         gone = sorted(stored.keys() - {row.element.id for row in rows})
@@ -234,7 +211,7 @@ class _TypeSync:
                     documents=[row.text for row in chunk],
                     metadatas=[_overwriting(row, stored) for row in chunk],
                 )
-            self._bar.advance(self._task, len(chunk))
+            self._advance(len(chunk))
 
     def _update(self, rows: Sequence[Row], stored: Mapping[str, Mapping[str, Any]]) -> None:
         for start in range(0, len(rows), WRITE_BATCH):
@@ -243,7 +220,7 @@ class _TypeSync:
                 self._collection.update(
                     ids=[row.element.id for row in chunk], metadatas=[_overwriting(row, stored) for row in chunk]
                 )
-            self._bar.advance(self._task, len(chunk))
+            self._advance(len(chunk))
 
 
 def _overwriting(row: Row, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
