@@ -13,7 +13,7 @@ import pydantic
 
 from multiretriever.core.elements import Element, Field, Table, element_type
 from multiretriever.core.errors import CatalogError, ElementTypeError
-from multiretriever.core.records import ProblemLog, Record, Source, field_path, near_miss, problems_of
+from multiretriever.core.records import ProblemLog, Record, Source, near_miss
 from multiretriever.core.yaml_io import PlainScalar, ValuePath, is_null, resolve_scalars
 
 _HINTS = 100
@@ -232,9 +232,9 @@ def _build(record: Record, log: ProblemLog) -> Element | None:
     try:
         element = kind.model.model_validate(values)
     except pydantic.ValidationError as error:
-        found = problems_of(error, source=record.source, line=record.line)
+        found = record.problems(error)
         # An id made of parts that are wrong is not wrong by itself.
-        own = [problem for problem in found if problem.field != "id" or "id" in record.values]
+        own = [problem for problem in found if "id" in record.values or problem.field != record.field(("id",))]
         log.problems.extend(own or found)
         return None
     return element if len(log.problems) == before else None
@@ -281,7 +281,7 @@ def _merge_metadata(record: Record, given: Mapping[str, Any], extra: Mapping[str
         elif not _is_metadata(value):
             shown = type(value).__name__ if not isinstance(value, list) else "a list of other things"
             message = f"metadata takes text, numbers, true, false and lists of text (got {shown})"
-            log.problems.append(record.problem(message, field_path(path), path))
+            log.problems.append(record.problem(message, *path))
             continue
         merged[str(key)] = value
     return merged

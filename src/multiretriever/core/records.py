@@ -1,4 +1,4 @@
-"""What a source gives: raw values with the place that they came from, not yet checked."""
+"""What a source yields: raw values with the place that they came from, not yet checked, and the problems found on the way."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ import pydantic
 from multiretriever.core.errors import Problem
 from multiretriever.core.yaml_io import ValuePath
 
+LineOf = Callable[[ValuePath], int | None]
+# "desciption" is a slip of "description"; "category" is data of the user's own.
+_SLIP = 0.86
+
 
 def _no_line(path: ValuePath) -> int | None:
     return None
+
+
+def _same_path(path: ValuePath) -> ValuePath:
+    return path
 
 
 @dataclass(frozen=True)
@@ -26,29 +34,38 @@ class Record:
         element_type: Name (or plural) of its type.
         values: Its values by key. Keys that the type does not know become metadata.
         source: File, URL or other origin.
-        line: Gives the line in the source of a path into ``values``; of the record itself for the empty path.
+        line: Returns the line in the source of a path into ``values``; of the record itself for the empty path.
+        path: Returns the path in the source of a path into ``values``. It is what problems name where there is no line.
     """
 
     element_type: str
     values: Mapping[str, Any]
     source: str
-    line: Callable[[ValuePath], int | None] = _no_line
+    line: LineOf = _no_line
+    path: Callable[[ValuePath], ValuePath] = _same_path
 
     @property
     def place(self) -> str:
-        """Where the record stands, as ``file:line``."""
-        line = self.line(())
-        return self.source if line is None else f"{self.source}:{line}"
+        """Where the record is, as ``file:line``, or as ``file: [3]`` where values have no lines."""
+        line, path = self.line(()), field_path(self.path(()))
+        return f"{self.source}:{line}" if line is not None else f"{self.source}: {path}" if path else self.source
 
-    def problem(self, message: str, field: str | None = None, path: ValuePath | None = None) -> Problem:
-        """Makes a problem of this record, at the line of ``path`` (by default of ``field``)."""
-        where = path if path is not None else (field,) if field else ()
-        return Problem(message, self.source, self.line(where), field)
+    def field(self, path: ValuePath) -> str | None:
+        """Returns how problems name a path into ``values``."""
+        return field_path(path if self.line(()) is not None else self.path(path))
+
+    def problem(self, message: str, *path: str | int) -> Problem:
+        """Makes a problem of a path into ``values``; without one, of the record."""
+        return Problem(message, self.source, self.line(path), self.field(path))
+
+    def problems(self, error: pydantic.ValidationError) -> list[Problem]:
+        """Turns each error of a validation of ``values`` into a problem."""
+        return [self.problem(_message(item), *item["loc"]) for item in error.errors(include_url=False)]
 
 
 @dataclass
 class ProblemLog:
-    """Collects problems while a source is read, so that all of them are reported at once."""
+    """Collects problems while sources are read, so that all of them are reported at once."""
 
     problems: list[Problem] = field(default_factory=list)
 
@@ -66,51 +83,35 @@ class Source(Protocol):
     """Where a catalog comes from."""
 
     def read(self, log: ProblemLog) -> Iterable[Record]:
-        """Gives the records; what cannot be read goes to the log, and reading goes on."""
+        """Yields the records; what cannot be read goes to the log, and reading goes on."""
         ...
 
 
-# Turning validation errors of pydantic into problems that a person can act on.
-
-_PLAIN_WORDS = {
-    "missing": "is missing",
-    "string_type": "must be text",
-    "string_too_short": "is blank",
-    "extra_forbidden": "is not a known key",
-}
-
-
 def problems_of(
-    error: pydantic.ValidationError,
-    *,
-    source: str,
-    line: Callable[[ValuePath], int | None] = lambda path: None,
-    prefix: ValuePath = (),
+    error: pydantic.ValidationError, *, source: str, line: LineOf = _no_line, prefix: ValuePath = ()
 ) -> list[Problem]:
-    """Turns each error of a validation into a problem.
+    """Turns each error of a validation into a problem that a person can act on.
 
     Args:
         error: What pydantic raised.
         source: File or other origin of the value.
-        line: Gives the line of a path in the source.
-        prefix: ValuePath of the validated value in the source.
+        line: Returns the line of a path in the source.
+        prefix: Path of the validated value in the source.
     """
     return [
-        Problem(
-            _message(item["type"], item["msg"], item["input"]),
-            source,
-            line((*prefix, *item["loc"])),
-            field_path(item["loc"]),
-        )
+        Problem(_message(item), source, line((*prefix, *item["loc"])), field_path(item["loc"]))
         for item in error.errors(include_url=False)
     ]
 
 
-def _message(kind: str, message: str, value: object) -> str:
-    if kind == "missing":
-        return _PLAIN_WORDS[kind]
-    words = _PLAIN_WORDS.get(kind) or message.removeprefix("Value error, ")
-    shown = repr(value)
+_PLAIN_WORDS = {"string_type": "must be text", "string_too_short": "is blank", "extra_forbidden": "is not a known key"}
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "missing":
+        return "is missing"
+    words = _PLAIN_WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    shown = repr(item["input"])
     return f"{words} (got {shown if len(shown) <= 80 else shown[:77] + '...'})"
 
 
@@ -120,10 +121,6 @@ def field_path(path: ValuePath) -> str | None:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text or None
-
-
-# "desciption" is a slip of "description"; "category" is data of the user's own.
-_SLIP = 0.86
 
 
 @lru_cache(maxsize=4096)

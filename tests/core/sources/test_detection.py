@@ -1,6 +1,8 @@
 import json
 import os
 import sqlite3
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +15,14 @@ from multiretriever.core.sources import (
     FolderSource,
     JsonSource,
     OpenApiSource,
-    RefusedSource,
     SqlSource,
     ToolSource,
     YamlSource,
+    detection,
+    files,
     source_of,
 )
+from multiretriever.core.sources.detection import RefusedSource
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_the_kind_of_a_folder(write, tmp_path):
     write("data/dataset.yaml", "licence: x\n")
     write("data/steps.csv", "name\n")
     kinds = [type(source_of(tmp_path / name)) for name in ("csv", "mixed", "below", "data")]
-    assert kinds == [CsvSource, FolderSource, FolderSource, DatasetSource]
+    assert kinds == [FolderSource, FolderSource, FolderSource, DatasetSource]
     assert type(source_of("postgresql://host/db")) is SqlSource
 
 
@@ -147,3 +151,64 @@ def test_all_problems_of_all_paths_are_reported_together(write, tmp_path):
         (str(bad), 2),
         (str(bad), 2),
     ]
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """Counts how often each file is opened, and how often a text is parsed."""
+    opened, parsed = Counter(), Counter()
+
+    def count(module, name, counter):
+        original = getattr(module, name)
+
+        def counted(first, *args, **kwargs):
+            counter[str(first)] += 1
+            return original(first, *args, **kwargs)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(Path, "open", opened)
+    for module, name in ((files, "parse_yaml"), (files, "parse_json"), (detection, "parse_yaml")):
+        count(module, name, parsed)
+    return opened, parsed
+
+
+FILES = {
+    "catalog.yaml": "steps:\n  - name: a\n",
+    "api.yaml": "openapi: 3.0.0\npaths: {/a: {get: {operationId: b}}}\n",
+    "api.json": '{"openapi": "3.0.0", "paths": {"/a": {"get": {"operationId": "c"}}}}',
+    "flow.yaml": "name: d\nrequirement: r\n",
+    "tools.json": '{"tools": [{"name": "e"}]}',
+    "steps.json": '[{"name": "f"}]',
+    "step.jsonl": '{"name": "g"}',
+    "tables.csv": "name\nh\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_opened_and_parsed_once(name, write, readings):
+    path = write(name, FILES[name])
+    opened, parsed = readings
+    opened.clear()
+    assert len(Catalog.from_path(path)) == 1
+    assert opened == {str(path): 1}
+    assert sum(parsed.values()) == (not name.endswith(".csv"))
+
+
+@pytest.mark.parametrize("data", [False, True])
+def test_the_files_of_a_folder_are_opened_and_parsed_once(data, write, readings, tmp_path):
+    folder = "catalog/" if data else ""
+    paths = [write(f"{folder}{name}", text) for name, text in FILES.items()]
+    paths += [write("dataset.yaml", "licence: x\n")] if data else []
+    opened, parsed = readings
+    opened.clear()
+    assert len(Catalog.from_path(tmp_path)) == len(FILES)
+    assert opened == {str(path): 1 for path in paths}
+    assert sum(parsed.values()) == len(paths) - 1
+
+
+def test_what_was_parsed_is_let_go_of(write):
+    source = source_of(write("a.yaml", "steps:\n  - name: a\n"))
+    assert [step.name for step in Catalog.from_source(source)] == ["a"]
+    write("a.yaml", "steps:\n  - name: b\n")
+    assert [step.name for step in Catalog.from_source(source)] == ["b"]

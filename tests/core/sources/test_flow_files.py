@@ -65,7 +65,7 @@ steps:
         (4, "steps[0].annotation", "text"),
         (5, "steps[1].order", "integer"),
         (8, "steps", "order 1 follows order 2"),
-        (11, None, "a flow is a mapping"),
+        (11, None, "expected a mapping as a flow"),
         (12, None, "needs steps, a trigger or a requirement"),
         (13, "name", "each of several flows"),
         (14, "name", "blank"),

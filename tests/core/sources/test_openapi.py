@@ -83,7 +83,8 @@ def test_operations_become_steps_with_inputs_and_metadata(write, load):
 
 def test_an_operation_reached_by_two_paths_has_its_id_twice(write, expect):
     expect(
-        OpenApiSource(write("api.yaml", PETS)), (10, "paths./pets/{id}.get.operationId", "'getPet' stands twice (first: line 10)")
+        OpenApiSource(write("api.yaml", PETS)),
+        (10, "paths./pets/{id}.get.operationId", "'getPet' appears twice (first: line 10)"),
     )
 
 
@@ -153,15 +154,15 @@ components:
     expect(
         OpenApiSource(write("api.yaml", text)),
         (3, "info.title", "must be text"),
-        (5, "paths./a", "a mapping of methods"),
+        (5, "paths./a", "expected a mapping of methods"),
         (7, "paths./b.parameters", "expected a list of parameters, got 'none'"),
-        (8, "paths./b.get", "an operation is a mapping"),
+        (8, "paths./b.get", "expected a mapping as an operation, got a list"),
         (12, f"{put}.parameters[0]", "expected a mapping as a parameter, got 'text'"),
         (13, f"{put}.parameters[1].name", "must be text (got nothing)"),
         (14, f"{put}.parameters[2].$ref", "leads out of the document"),
         (15, f"{put}.parameters[3].$ref", "leads nowhere"),
         (17, f"{put}.requestBody", "expected a mapping as a request body, got 'text'"),
-        (19, "paths./b.post.operationId", "'same' stands twice (first: line 10)"),
+        (19, "paths./b.post.operationId", "'same' appears twice (first: line 10)"),
         (22, "name", "blank"),
         (
             29,
@@ -181,21 +182,21 @@ components:
         ("info: {}\nopenapi: 2.0\n", 2, "openapi", "'2.0'"),
         ("swagger: 1.2\n", 1, "swagger", "'1.2'"),
         ("openapi: [3]\n", 1, "openapi", "a list"),
-        ("openapi: 3.0.0\ninfo: {}\n", 1, "paths", "a mapping of paths is due (got nothing)"),
-        ("openapi: 3.0.0\npaths: []\n", 2, "paths", "a mapping of paths is due (got a list)"),
+        ("openapi: 3.0.0\ninfo: {}\n", 1, "paths", "expected a mapping of paths, got nothing"),
+        ("openapi: 3.0.0\npaths: []\n", 2, "paths", "expected a mapping of paths, got a list"),
         ("openapi: 3.0.0\npaths: {/a: {}}\n", 2, "paths", "no operation"),
-        ("- a\n", 1, None, "is a mapping"),
-        ("# nothing\n", None, None, "one document is due (got 0)"),
-        ("openapi: 3.0.0\n---\nopenapi: 3.0.0\n", None, None, "one document is due (got 2)"),
+        ("- a\n", 1, None, "expected a mapping as an OpenAPI document, got a list"),
+        ("# nothing\n", None, None, "expected one document, got 0"),
+        ("openapi: 3.0.0\n---\nopenapi: 3.0.0\n", None, None, "expected one document, got 2"),
     ],
 )
 def test_documents_that_are_no_api(text, line, field, message, write, expect):
     expect(OpenApiSource(write("api.yaml", text)), (line, field, message))
 
 
-def test_lines_of_a_json_document(write, expect):
+def test_a_problem_in_a_json_document_has_its_path(write, expect):
     text = '{"openapi": "3.0.0", "info": {"title": "A"},\n"paths": {"/a":\n{"get": {"summary":\n 5,\n"operationId": "x"}}}}'
-    expect(OpenApiSource(write("api.json", text)), (3, "label", "text"))
+    expect(OpenApiSource(write("api.json", text)), (None, "paths./a.get.summary", "text"))
 
 
 def test_names_of_inputs_that_stand_for_nothing(write, expect):

@@ -2,9 +2,8 @@ import json
 
 import pytest
 
-from multiretriever.core.catalog import Catalog
-from multiretriever.core.errors import CatalogError, ParameterError
-from multiretriever.core.sources import ToolSource, tool_record
+from multiretriever.core.errors import ParameterError
+from multiretriever.core.sources import ToolSource
 
 SEARCH = {
     "name": "search_issues",
@@ -57,7 +56,7 @@ def test_a_file_with_the_answer_of_a_server(write, load):
     )
 
 
-def test_every_problem_is_reported_with_line_and_field(write, expect):
+def test_every_problem_is_reported_with_its_path(write, expect):
     text = """\
 {"tools": [
   {"name": "a",
@@ -83,34 +82,34 @@ def test_every_problem_is_reported_with_line_and_field(write, expect):
     path = write("tools.json", text)
     expect(
         ToolSource(path),
-        (5, "inputs[0].description", "must be text"),
-        (6, "name", "blank"),
-        (7, "tools[2]", "a tool is a mapping"),
-        (8, "name", "missing"),
-        (9, "label", "must be text"),
-        (11, "inputSchema.properties", "expected a mapping of properties"),
-        (13, "inputSchema.allOf[0].$ref", "leads out of the document"),
-        (14, "inputSchema.allOf[1].$ref", "leads nowhere"),
-        (15, "annotations", "must be a mapping"),
-        (17, "metadata.nested", "metadata takes"),
-        (18, "desciption", "'description' meant"),
-        (20, "inputSchema", "expected a mapping as a schema"),
+        (None, "tools[2]", "expected a mapping as a tool, got 'text'"),
+        (None, "tools[4].inputSchema.properties", "expected a mapping of properties, got a list"),
+        (None, "tools[5].inputSchema.allOf[0].$ref", "leads out of the document"),
+        (None, "tools[5].inputSchema.allOf[1].$ref", "leads nowhere"),
+        (None, "tools[6].annotations", "must be a mapping"),
+        (None, "tools[10].inputSchema", "expected a mapping as a schema, got 'text'"),
+        (None, "tools[0].inputSchema.properties.x.description", "must be text"),
+        (None, "tools[1].name", "blank"),
+        (None, "tools[3].name", "missing"),
+        (None, "tools[3].title", "must be text"),
+        (None, "tools[7].annotations.nested", "metadata takes"),
+        (None, "tools[8].desciption", "'description' meant"),
     )
-    expect(ToolSource(write("twice.json", '[{"name": "a"},\n{"name": "a"}]')), (2, "id", "stands twice"))
+    expect(ToolSource(write("twice.json", '[{"name": "a"},\n{"name": "a"}]')), (None, "[1].id", "twice.json: [0]"))
 
 
 @pytest.mark.parametrize(("tools", "message"), [({}, "a mapping"), ({"tools": {}}, "a mapping"), ({"tools": None}, "nothing")])
 def test_values_that_hold_no_tools(tools, message, expect):
-    expect(ToolSource(tools), (None, None, f"(got {message})"), path="tools")
+    expect(ToolSource(tools), (None, None, f"got {message}"), path="tools")
 
 
 def test_values_handed_over_by_code_are_checked(expect):
     expect(
         ToolSource([5, {"name": "a\ud800"}, {"name": "b", "annotations": {"x": float("nan")}}, {"name": "c", 7: 1}]),
-        (None, "tools[0]", "a tool is a mapping"),
-        (None, "name", "unicode"),
-        (None, "metadata", "finite"),
-        (None, None, "keys must be text (got 7)"),
+        (None, "[0]", "expected a mapping as a tool, got a number"),
+        (None, "[1].name", "unicode"),
+        (None, "[2].annotations", "finite"),
+        (None, "[3]", "keys must be text (got 7)"),
         path="tools",
     )
 
@@ -120,13 +119,5 @@ def test_no_tools_at_all_are_a_problem(expect):
 
 
 def test_what_is_no_list_is_a_parameter_error():
-    with pytest.raises(ParameterError, match="got int"):
+    with pytest.raises(ParameterError, match="expected a list of descriptions or a path, got int"):
         ToolSource(5)
-
-
-def test_the_record_of_a_tool_object():
-    record = tool_record("a", "Does it.", SEARCH["inputSchema"], "agent", title="A")
-    (step,) = Catalog.from_records([record]).of("step")
-    assert (step.id, step.label, len(step.inputs)) == ("agent.a", "A", 5)
-    with pytest.raises(CatalogError, match="expected a mapping of properties"):
-        tool_record("a", schema={"properties": 5})

@@ -119,11 +119,11 @@ tables:
         (14, "tabels", "was 'tables' meant"),
         (15, "step", "was 'steps' meant"),
         (16, "colour", "known are scope, steps"),
-        (17, "fields", "a list is due"),
+        (17, "fields", "expected a list, got 'text'"),
         (21, "data_type", "text"),
-        (22, "fields[1].table", "'other' but stands in table 't'"),
+        (22, "fields[1].table", "'other' but belongs to table 't'"),
         (23, "fields[2]", "'oops'"),
-        (24, "fields", "a list of fields"),
+        (24, "fields", "expected a list of fields"),
     )
 
 
@@ -178,10 +178,10 @@ def test_fields_go_to_the_table_of_their_scope(write, load):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("- name: a\n", 1, "a mapping with lists"),
-        ("just text\n", 1, "a mapping with lists"),
-        ("# only a comment\n", None, "only comments"),
-        ("---\n---\n", None, "only comments"),
+        ("- name: a\n", 1, "expected a mapping with lists"),
+        ("just text\n", 1, "expected a mapping with lists"),
+        ("# only a comment\n", None, "expected a catalog, got only comments"),
+        ("---\n---\n", None, "expected a catalog, got only comments"),
         ("steps: []\n", None, "no element"),
     ],
 )

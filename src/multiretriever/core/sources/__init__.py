@@ -5,11 +5,11 @@
 
 from multiretriever.core.sources.catalog_files import JsonSource, YamlSource
 from multiretriever.core.sources.csv_files import CsvSource
-from multiretriever.core.sources.detection import DatasetSource, FolderSource, RefusedSource, source_of
+from multiretriever.core.sources.detection import DatasetSource, FolderSource, source_of
 from multiretriever.core.sources.flow_files import FlowSource
 from multiretriever.core.sources.openapi import OpenApiSource
 from multiretriever.core.sources.sql import SqlSource
-from multiretriever.core.sources.tool_lists import ToolSource, tool_record
+from multiretriever.core.sources.tool_lists import ToolSource
 
 __all__ = [
     "CsvSource",
@@ -18,10 +18,8 @@ __all__ = [
     "FolderSource",
     "JsonSource",
     "OpenApiSource",
-    "RefusedSource",
     "SqlSource",
     "ToolSource",
     "YamlSource",
     "source_of",
-    "tool_record",
 ]

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from multiretriever.core.json_schema import Input, Node, References, SchemaWriter, is_true
 from multiretriever.core.records import ProblemLog, Record, field_path
-from multiretriever.core.sources.files import Located, read_document
+from multiretriever.core.sources.files import FileSource, Located
 from multiretriever.core.yaml_io import ValuePath, is_null, name_of
 
 Report = Callable[[str, ValuePath], None]
-
-
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # A step's attributes and the keys of an operation that they are read from.
 _KEYS = {"name": "operationId", "label": "summary"}
 
 
-class OpenApiSource:
+class OpenApiSource(FileSource):
     """An OpenAPI 3.x or Swagger 2.0 document in YAML or JSON; every operation becomes a step in the scope of the API's title.
 
     References inside the document are followed, and nothing is fetched.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
     def read(self, log: ProblemLog) -> Iterable[Record]:
-        """Gives a record for every operation; what is wrong goes to the log with its line."""
-        document = read_document(self.path, log)
-        if document is None:
+        """Yields a record for every operation; what is wrong goes to the log with its line or path."""
+        before = len(log.problems)
+        documents = self.documents(log)
+        if len(documents) != 1:
+            if len(log.problems) == before:
+                log.add(f"expected one document, got {len(documents)}", str(self))
             return
+        (document,) = documents
         if not isinstance(document.value, dict):
-            log.add(f"an OpenAPI document is a mapping (got {name_of(document.value)})", str(self), document.line(()))
+            log.add(f"expected a mapping as an OpenAPI document, got {name_of(document.value)}", str(self), document.line(()))
             return
         yield from _Reader(document, str(self), self.path.stem, log).records()
-
-    def __str__(self) -> str:
-        return str(self.path)
 
 
 class _Reader:
@@ -52,7 +47,7 @@ class _Reader:
         self._stem = stem
         self._log = log
         self._reported: set[tuple[str, ValuePath]] = set()
-        self._names: dict[str, int | None] = {}
+        self._names: dict[str, str] = {}
         self._references = References(document.value, self._report)
         self._writer = SchemaWriter(self._references)
 
@@ -69,7 +64,7 @@ class _Reader:
         scope = self._scope(root.child("info"))
         paths = root.child("paths")
         if not isinstance(paths.value, dict):
-            self._report(f"a mapping of paths is due (got {name_of(paths.value)})", ("paths",))
+            self._report(f"expected a mapping of paths, got {name_of(paths.value)}", ("paths",))
             return
         count = 0
         for template in paths.value:
@@ -84,13 +79,13 @@ class _Reader:
             self._report("the document has no operation", ("paths",))
 
     def _check_version(self, root: Node) -> bool:
-        for key, due in (("openapi", r"3\.\d+(\.\d+.*)?"), ("swagger", r"2\.0")):
+        for key, form in (("openapi", r"3\.\d+(\.\d+.*)?"), ("swagger", r"2\.0")):
             value = root.child(key).value
             if value is None:
                 continue
-            if re.fullmatch(due, str(value)):
+            if re.fullmatch(form, str(value)):
                 return True
-            self._report(f"OpenAPI 3.x or Swagger 2.0 is due (got {name_of(value)})", (key,))
+            self._report(f"expected OpenAPI 3.x or Swagger 2.0, got {name_of(value)}", (key,))
             return False
         self._report("there is no key 'openapi' or 'swagger', so this is no OpenAPI document", ())
         return False
@@ -109,14 +104,14 @@ class _Reader:
         if found is None:
             return
         if not isinstance(found.value, dict):
-            self._report(f"a mapping of methods to operations is due (got {name_of(found.value)})", found.path)
+            self._report(f"expected a mapping of methods to operations, got {name_of(found.value)}", found.path)
             return
         for method in _METHODS:
             operation = found.child(method)
             if isinstance(operation.value, dict):
                 yield operation, found.child("parameters")
             elif method in found.value:
-                self._report(f"an operation is a mapping (got {name_of(operation.value)})", operation.path)
+                self._report(f"expected a mapping as an operation, got {name_of(operation.value)}", operation.path)
 
     def _record(self, template: str, operation: Node, shared: Node, scope: str) -> Record | None:
         method = str(operation.path[-1]).upper()
@@ -124,12 +119,12 @@ class _Reader:
         name = f"{method} {template}" if is_null(stated) else stated
         inputs = operation_inputs(operation, shared, self._references, self._report)
         if isinstance(name, str):
-            line = self._document.line((*operation.path, "operationId"))
+            own = (*operation.path, "operationId")
             if name in self._names:
-                first = self._names[name]
-                self._report(f"the operationId {name!r} stands twice (first: line {first})", (*operation.path, "operationId"))
+                self._report(f"the operationId {name!r} appears twice (first: {self._names[name]})", own)
                 return None
-            self._names[name] = line
+            line = self._document.line(own)
+            self._names[name] = f"line {line}" if line is not None else field_path(own) or ""
         values: dict[str, Any] = {
             "scope": scope,
             "name": name,
@@ -139,18 +134,23 @@ class _Reader:
             "input_schema": self._writer.object_schema(inputs),
             "metadata": {"method": method, "path": template, **self._tags(operation)},
         }
-        return Record("step", values, self._source, lambda path: self._line(operation, inputs, path))
+
+        def place(path: ValuePath) -> ValuePath:
+            return _stated(path, operation, inputs)
+
+        return Record("step", values, self._source, lambda path: self._document.line(place(path)), place)
 
     def _tags(self, operation: Node) -> dict[str, Any]:
         tags = operation.child("tags").value
         values = {"tag": str(tags[0])} if isinstance(tags, list) and tags and isinstance(tags[0], str) else {}
         return {**values, "deprecated": is_true(operation.child("deprecated").value)}
 
-    def _line(self, operation: Node, inputs: list[Input], path: ValuePath) -> int | None:
-        if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int):
-            return self._document.line((*inputs[path[1]].path, *path[2:]))
-        key = _KEYS.get(str(path[0]), path[0]) if path else None
-        return self._document.line((*operation.path, key, *path[1:]) if key is not None else operation.path)
+
+def _stated(path: ValuePath, operation: Node, inputs: list[Input]) -> ValuePath:
+    """Returns where in the document the value of a step is stated."""
+    if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int):
+        return (*inputs[path[1]].path, *path[2:])
+    return (*operation.path, _KEYS.get(str(path[0]), path[0]), *path[1:]) if path else operation.path
 
 
 def operation_inputs(operation: Node, shared: Node, references: References, report: Report) -> list[Input]:

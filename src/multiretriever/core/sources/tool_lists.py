@@ -2,162 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from multiretriever.core.errors import CatalogError, ParameterError
+from multiretriever.core.errors import ParameterError
 from multiretriever.core.json_schema import Input, Node, References, SchemaWriter
-from multiretriever.core.records import ProblemLog, Record, field_path
-from multiretriever.core.sources.files import Located, parse_json, text_of
+from multiretriever.core.records import ProblemLog, Record
+from multiretriever.core.sources.files import FileSource, JsonDocument, Located, Parsed, record_at
 from multiretriever.core.yaml_io import ValuePath, name_of
-
-# One tool's description as the record of a step.
-
-
-def tool_record(
-    name: Any,
-    description: Any = None,
-    schema: Any = None,
-    scope: str = "tools",
-    *,
-    title: Any = None,
-    annotations: Mapping[str, Any] | None = None,
-    more: Mapping[str, Any] | None = None,
-    source: str = "tools",
-    line: Callable[[ValuePath], int | None] = lambda path: None,
-    log: ProblemLog | None = None,
-) -> Record:
-    """Makes the record of a step from the parts of a tool's description.
-
-    Args:
-        name: Name that the tool is called by.
-        description: What it does, in words.
-        schema: JSON schema of its arguments.
-        scope: Scope of the step.
-        title: Name as people read it.
-        annotations: Further values, for the metadata.
-        more: Further values of the step, such as a scope of its own.
-        source: Where it comes from.
-        line: Gives the line of a path into the description; below ``inputs`` a path into the schema follows.
-        log: Takes what is wrong with the schema.
-
-    Raises:
-        CatalogError: Something is wrong with the schema, and there is no log to take it.
-    """
-    problems = log if log is not None else ProblemLog()
-
-    def report(message: str, path: ValuePath) -> None:
-        problems.add(message, source, line(("inputs", *path)), field_path(("inputSchema", *path)))
-
-    references = References(schema, report)
-    inputs = list(references.inputs(Node(schema))) if schema is not None else []
-    if log is None and problems.problems:
-        raise CatalogError(problems.problems)
-    hints = dict(annotations or {})
-    heading = hints.pop("title", None)
-    values = {
-        "scope": scope,
-        "name": name,
-        "label": title if title is not None else heading,
-        "description": description,
-        "inputs": [item.values for item in inputs],
-        "input_schema": SchemaWriter(references).object_schema(inputs, Node(schema)) if schema is not None else None,
-        "metadata": hints,
-        **(more or {}),
-    }
-    return Record("step", values, source, lambda path: line(_described(path, inputs)))
-
-
-def _described(path: ValuePath, inputs: list[Input]) -> ValuePath:
-    """Returns where the value of a step stands in the description; below ``inputs`` the path into the schema follows."""
-    if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int) and path[1] < len(inputs):
-        return ("inputs", *inputs[path[1]].path, *path[2:])
-    key = {"metadata": "annotations", "label": "title"}.get(str(path[0])) if path else None
-    return (key, *path[1:]) if key else path
-
 
 # Parts of a description that say nothing to those who look for a tool.
 _UNUSED = {"outputSchema", "output_schema", "icons", "execution", "_meta"}
 _READ = {"name", "title", "description", "inputSchema", "input_schema", "annotations"}
-
-
-class _Values:
-    """Values that were handed over by code, and so have no lines."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def line(self, path: ValuePath) -> int | None:
-        return None
+# A step's attributes and the keys of a description that they are read from.
+_KEYS = {"metadata": "annotations", "label": "title"}
 
 
 class ToolSource:
     """Tool descriptions: a list, the result of MCP's ``tools/list``, or the path of a JSON file that holds either.
 
     A description has ``name``, ``title``, ``description``, ``inputSchema`` and ``annotations``; all but the name may be missing.
-    The annotations become metadata.
+    The annotations become metadata, and so do keys that are not known.
+
+    Args:
+        tools: The descriptions, or the path.
+        scope: Scope of the steps.
+        parsed: What the file holds, where it was read before (see ``FileSource``).
 
     Raises:
         ParameterError: ``tools`` is none of them.
     """
 
-    def __init__(self, tools: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, scope: str = "tools") -> None:
-        self._path = Path(tools) if isinstance(tools, str | Path) else None
+    def __init__(
+        self,
+        tools: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]],
+        *,
+        scope: str = "tools",
+        parsed: Parsed | None = None,
+    ) -> None:
         if not isinstance(tools, str | Path | Iterable):
-            raise ParameterError(f"tools is a list of descriptions or a path (got {type(tools).__name__})")
-        # A generator gives its tools once, and a source is read as often as somebody wants.
+            raise ParameterError(f"tools: expected a list of descriptions or a path, got {type(tools).__name__}")
+        self._file = FileSource(tools, parsed=parsed) if isinstance(tools, str | Path) else None
+        # A generator yields its tools once, and a source is read as often as somebody wants.
         self._tools = tools if isinstance(tools, str | Path | Mapping) else list(tools)
         self.scope = scope
 
     def read(self, log: ProblemLog) -> Iterable[Record]:
-        """Gives a record of type ``step`` for every tool; what is wrong goes to the log."""
-        document: Located = _Values(self._tools)
-        if self._path is not None:
-            text = text_of(self._path, log)
-            if text is None:
-                return
-            parsed = parse_json(text, str(self))
-            if isinstance(parsed, list):
-                log.problems.extend(parsed)
-                return
-            document = parsed
-        tools = _tools_in(Node(document.value, ()))
-        if not isinstance(tools.value, list):
-            message = f"a list of tools, or a mapping with the key 'tools', is due (got {name_of(tools.value)})"
-            log.add(message, str(self), document.line(tools.path))
-            return
-        for index in range(len(tools.value)):
-            yield from self._record(document, tools.child(index), log)
+        """Yields a record of type ``step`` for every tool; what is wrong goes to the log."""
+        for document in (JsonDocument(self._tools),) if self._file is None else self._file.documents(log):
+            tools = _tools_in(Node(document.value))
+            if isinstance(tools.value, list):
+                for tool in tools.items():
+                    yield from self._record(document, tool, log)
+            else:
+                message = f"expected a list of tools, or a mapping with the key 'tools', got {name_of(tools.value)}"
+                log.add(message, str(self), document.line(tools.path))
 
     def _record(self, document: Located, tool: Node, log: ProblemLog) -> Iterable[Record]:
-        def line(path: ValuePath) -> int | None:
-            return document.line((*tool.path, *path))
-
-        values = tool.value
-        if not isinstance(values, Mapping):
-            log.add(f"a tool is a mapping (got {name_of(values)})", str(self), line(()), f"tools[{tool.path[-1]}]")
+        given = record_at(document, tool.path, "step", tool.value, str(self))
+        if not isinstance(tool.value, Mapping):
+            log.problems.append(given.problem(f"expected a mapping as a tool, got {name_of(tool.value)}"))
             return
-        annotations = values.get("annotations")
-        if annotations is not None and not isinstance(annotations, Mapping):
-            log.add(f"must be a mapping (got {name_of(annotations)})", str(self), line(("annotations",)), "annotations")
-            annotations = None
-        schema_key = "input_schema" if "inputSchema" not in values else "inputSchema"
-        yield tool_record(
-            values.get("name"),
-            values.get("description"),
-            values.get(schema_key),
-            self.scope,
-            title=values.get("title"),
-            annotations=annotations,
-            more={key: value for key, value in values.items() if key not in _READ | _UNUSED},
-            source=str(self),
-            line=lambda path: line((schema_key, *path[1:]) if path[:1] == ("inputs",) else path),
-            log=log,
-        )
+        hints = tool.value.get("annotations")
+        if hints is not None and not isinstance(hints, Mapping):
+            log.problems.append(given.problem(f"must be a mapping (got {name_of(hints)})", "annotations"))
+            hints = None
+        hints = dict(hints or {})
+        heading, title = hints.pop("title", None), tool.value.get("title")
+        schema_key = "inputSchema" if "inputSchema" in tool.value else "input_schema"
+        schema = tool.value.get(schema_key)
+
+        def report(message: str, path: ValuePath) -> None:
+            log.problems.append(given.problem(message, schema_key, *path))
+
+        references = References(schema, report)
+        inputs = list(references.inputs(Node(schema))) if schema is not None else []
+        values = {
+            "scope": self.scope,
+            "name": tool.value.get("name"),
+            "label": title if title is not None else heading,
+            "description": tool.value.get("description"),
+            "inputs": [item.values for item in inputs],
+            "input_schema": SchemaWriter(references).object_schema(inputs, Node(schema)) if schema is not None else None,
+            "metadata": hints,
+            **{key: value for key, value in tool.value.items() if key not in _READ | _UNUSED},
+        }
+
+        def place(path: ValuePath) -> ValuePath:
+            return _described(path, schema_key, inputs)
+
+        yield Record("step", values, str(self), lambda path: given.line(place(path)), lambda path: given.path(place(path)))
 
     def __str__(self) -> str:
-        return str(self._path) if self._path is not None else "tools"
+        return "tools" if self._file is None else str(self._file)
 
 
 def _tools_in(document: Node) -> Node:
@@ -166,3 +104,10 @@ def _tools_in(document: Node) -> Node:
         if isinstance(document.value, Mapping) and key in document.value:
             document = document.child(key)
     return document
+
+
+def _described(path: ValuePath, schema_key: str, inputs: list[Input]) -> ValuePath:
+    """Returns where in the description the value of a step is stated."""
+    if path[:1] == ("inputs",) and len(path) > 1 and isinstance(path[1], int):
+        return (schema_key, *inputs[path[1]].path, *path[2:])
+    return (_KEYS.get(str(path[0]), path[0]), *path[1:]) if path else path
