@@ -7,11 +7,14 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import shutil  # noqa: E402
+
 import pytest  # noqa: E402
 
 from catalogs import small_catalog  # noqa: E402
 from encoders import WordEncoder  # noqa: E402
-from multiretriever.core import Index, MultiRetriever  # noqa: E402
+from multiretriever.core import Catalog, Index, MultiRetriever  # noqa: E402
+from multiretriever.core.catalog import IT_SERVICE  # noqa: E402
 
 
 @pytest.fixture
@@ -33,3 +36,17 @@ def memory_index(catalog, encoder):
 @pytest.fixture
 def retriever(memory_index):
     return MultiRetriever(memory_index)
+
+
+@pytest.fixture(scope="session")
+def bundled_original(tmp_path_factory):
+    """Folder of an index of the bundled catalog, encoded once a session by the shipped encoder; to be copied, never opened."""
+    folder = tmp_path_factory.mktemp("bundled") / "index"
+    Index.from_catalog(Catalog.from_path(IT_SERVICE), folder).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundled_index(bundled_original, tmp_path_factory):
+    """A copy of that index for the tests of one module."""
+    return shutil.copytree(bundled_original, tmp_path_factory.mktemp("bundled_copy") / "index")

@@ -2,7 +2,7 @@
 
     python examples/flow_generation/with_langchain.py "REQUIREMENT" [--llm openai:gpt-4o-mini]
 
-Without --llm the graph has one node that drafts by rules instead, so that it runs without a model, a key or a network.
+Without --llm the graph has one node that drafts by retrieval alone instead, so that it runs without a model, a key or a network.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from flow_answers import FlowState, WrittenFlow
+from flow_writer import FlowQuestions
 from langchain_core.language_models import BaseChatModel
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.drafting import assemble, iter_draft
-from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
+from multiretriever.grounding import draft_flow
+from multiretriever.grounding.dialogue import aconverse
 from multiretriever.langchain import achat_with, init_model
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
@@ -67,15 +69,13 @@ def chat_graph(model: BaseChatModel, questions: FlowQuestions) -> Any:
     return graph.compile()
 
 
-def rule_graph(retriever: MultiRetriever, catalog: Catalog) -> Any:
-    """The offline form: rules over the same retrieval."""
+def draft_graph(retriever: MultiRetriever, catalog: Catalog) -> Any:
+    """The offline form: a draft by the same retrieval."""
 
     def draft(state: GraphState) -> GraphState:
-        emit, parts = get_stream_writer(), []
-        for part in iter_draft(retriever, state["requirement"], catalog=catalog):
-            emit(f"{part.annotation}: {part.definition}")
-            parts.append(part)
-        made = assemble(state["requirement"], parts, catalog)
+        made = draft_flow(retriever, state["requirement"], catalog=catalog)
+        for part in made.parts:
+            get_stream_writer()(f"{part.clause.text}: {part.step.id if part.step else 'no step'}")
         return {"written": WrittenFlow(made.flow, made.check)}
 
     graph = StateGraph(GraphState)
@@ -94,7 +94,7 @@ async def run(
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> WrittenFlow:
     """Writes a flow. Every name in it exists; ``changes`` tells what was changed for that."""
-    graph = chat_graph(llm, FlowQuestions(retriever, catalog=catalog)) if llm else rule_graph(retriever, catalog)
+    graph = chat_graph(llm, FlowQuestions(retriever, catalog=catalog)) if llm else draft_graph(retriever, catalog)
     state: GraphState = {}
     # A flow of 40 steps, the most that is taken, is 83 nodes.
     async for mode, chunk in graph.astream(

@@ -2,7 +2,7 @@
 
     python examples/flow_generation/with_llama_index.py "REQUIREMENT" [--llm llama_index.llms.openai:OpenAI:gpt-4o-mini]
 
-Without --llm the first step drafts by rules instead, so that it runs without a model, a key or a network.
+Without --llm the first step drafts by retrieval alone instead, so that it runs without a model, a key or a network.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flow_answers import FlowState, WrittenFlow
+from flow_writer import FlowQuestions
 from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.drafting import assemble, iter_draft
-from multiretriever.core.generation import FlowQuestions, FlowState, WrittenFlow, aconverse
+from multiretriever.grounding import draft_flow
+from multiretriever.grounding.dialogue import aconverse
 from multiretriever.llama_index import achat_with, init_llm
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
@@ -70,8 +72,8 @@ class FlowWorkflow(Workflow):
         return StopEvent(result=self._questions.finish(event.writing))
 
 
-class RuleWorkflow(Workflow):
-    """The offline form: rules over the same retrieval."""
+class DraftWorkflow(Workflow):
+    """The offline form: a draft by the same retrieval."""
 
     def __init__(self, retriever: MultiRetriever, catalog: Catalog, **options: Any) -> None:
         super().__init__(**options)
@@ -80,10 +82,9 @@ class RuleWorkflow(Workflow):
     @step
     async def draft(self, context: Context, event: StartEvent) -> StopEvent:
         """Drafts and checks."""
-        parts = await asyncio.to_thread(list, iter_draft(self._retriever, event.requirement, catalog=self._catalog))
-        for part in parts:
-            context.write_event_to_stream(Progress(line=f"{part.annotation}: {part.definition}"))
-        made = assemble(event.requirement, parts, self._catalog)
+        made = await asyncio.to_thread(draft_flow, self._retriever, event.requirement, catalog=self._catalog)
+        for part in made.parts:
+            context.write_event_to_stream(Progress(line=f"{part.clause.text}: {part.step.id if part.step else 'no step'}"))
         return StopEvent(result=WrittenFlow(made.flow, made.check))
 
 
@@ -97,7 +98,7 @@ async def run(
 ) -> WrittenFlow:
     """Writes a flow. Every name in it exists; ``changes`` tells what was changed for that."""
     questions = FlowQuestions(retriever, catalog=catalog)
-    workflow = FlowWorkflow(llm, questions, timeout=None) if llm else RuleWorkflow(retriever, catalog, timeout=None)
+    workflow = FlowWorkflow(llm, questions, timeout=None) if llm else DraftWorkflow(retriever, catalog, timeout=None)
     handler = workflow.run(requirement=requirement)
     async for event in handler.stream_events():
         if isinstance(event, Progress):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from multiretriever.core.clauses import split_clauses
 
-
 ITEM = r"(?:\A|\n)[ \t]*(?:\d{1,3}|[A-Za-z])[.)][ \t]+"
 
 

@@ -29,9 +29,9 @@ def blocks(page, language):
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(bundled_original, tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
-    run([sys.executable, "-m", "multiretriever", "demo"], folder)
+    shutil.copytree(bundled_original, folder / ".multiretriever" / "demo")
     return folder
 
 

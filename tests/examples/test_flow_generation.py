@@ -128,12 +128,13 @@ async def test_a_hostile_description_stays_data(program):
             assert user.count(f"</{name}>") == user.count(f"<{name}>") <= 1
 
 
-async def test_without_a_model_rules_draft_it(write):
+async def test_without_a_model_it_is_drafted_by_retrieval(write):
     lines = []
     written, _ = await write(on_progress=lines.append)
     assert written.check.valid
-    assert "core.look_up_records" in [step.definition for step in written.flow.steps]
+    assert len(written.flow.steps) == 1
     assert len(lines) == len(written.flow.steps) + 1
+    assert lines[0].startswith("Every day: core.")
 
 
 async def test_an_empty_requirement_never_reaches_the_model(program, retriever, catalog):
@@ -152,7 +153,7 @@ def test_as_a_program(program, tmp_path, shared_index):
     assert verdict == "valid"
     flow = Flow.from_yaml(text)
     assert flow.trigger.definition == "core.daily"
-    assert [step.definition for step in flow.steps] == ["core.look_up_records", "core.for_each", "core.update_record"]
+    assert [step.definition for step in flow.steps] == ["core.look_up_records"]
     wrong = run_example(f"flow_generation/{program}", "--llm", "nonsense", folder=tmp_path)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from multiretriever.core import LLMError, ParameterError
-from multiretriever.core.generation import Message, Transcript
+from multiretriever.grounding.dialogue import Message
+from multiretriever.grounding.journal import Transcript
 
 ONE, OTHER = [Message("system", "s"), Message("user", "ü {x}")], [Message("user", "b")]
 

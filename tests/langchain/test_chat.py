@@ -5,8 +5,7 @@ import pytest
 
 from models import EndlessChatModel, ToolCallingChatModel, langchain_model
 from multiretriever.core import LLMError
-from multiretriever.core.generation import Dialogue, Reading, aconverse, converse, read_answer
-from multiretriever.grounding.dialogue import MAX_ANSWER
+from multiretriever.grounding.dialogue import MAX_ANSWER, Dialogue, Reading, aconverse, converse, read_answer
 from multiretriever.langchain import achat_with, chat_with, init_model
 
 

@@ -7,8 +7,7 @@ from llama_index.core.llms import MockLLM
 
 from models import EndlessLLM, FakeLLM, llama_index_model
 from multiretriever.core import LLMError, MissingDependencyError
-from multiretriever.core.generation import Dialogue, aconverse, converse, read_answer
-from multiretriever.grounding.dialogue import MAX_ANSWER
+from multiretriever.grounding.dialogue import MAX_ANSWER, Dialogue, aconverse, converse, read_answer
 from multiretriever.llama_index import achat_with, chat_with, init_llm
 
 

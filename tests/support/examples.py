@@ -1,5 +1,6 @@
 """Loading the programs below examples/ as modules, and running them as programs."""
 
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -10,13 +11,19 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def load_example(path):
-    """Returns an example's module, by its path below examples/."""
+    """Returns an example's module, by its path below examples/. Modules of one folder import each other by their names."""
     file = EXAMPLES / path
-    spec = importlib.util.spec_from_file_location("example_" + "_".join(Path(path).with_suffix("").parts), file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic resolves the types of events there
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(file.parent))
+    try:
+        if len(list(EXAMPLES.glob(f"*/{file.name}"))) == 1:
+            return importlib.import_module(file.stem)
+        spec = importlib.util.spec_from_file_location("example_" + "_".join(Path(path).with_suffix("").parts), file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # pydantic resolves the types of events there
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(file.parent))
 
 
 def run_example(path, *arguments, folder):

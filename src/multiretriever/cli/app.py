@@ -14,7 +14,6 @@ from multiretriever.cli.data_commands import check, pairs
 from multiretriever.cli.demo import demo
 from multiretriever.cli.distill_commands import score_lists, train_teacher
 from multiretriever.cli.evaluate_command import evaluate
-from multiretriever.cli.evaluate_generation import evaluate_generation
 from multiretriever.cli.index_commands import index, status, verify
 from multiretriever.cli.output import write
 from multiretriever.cli.query_commands import write_queries
@@ -85,11 +84,6 @@ add(
     evaluate,
     "multiretriever evaluate my-dataset",
     "multiretriever evaluate my-dataset more-data --split test --encoder shipped --encoder tuned=./checkpoint --output report",
-)
-add(
-    evaluate_generation,
-    "multiretriever evaluate-generation my-dataset",
-    "multiretriever evaluate-generation my-dataset --mode lexical --mode hybrid --encoder base=./checkpoint --encoder shipped",
 )
 add(verify, "multiretriever verify", "multiretriever verify --index ./my-index --json")
 add(

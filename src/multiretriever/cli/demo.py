@@ -3,91 +3,75 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multiretriever.cli import options
-from multiretriever.cli.output import clean, note, show_json, write
-from multiretriever.cli.search_commands import show_hits
+from multiretriever.cli.output import clean, note, show_json, show_table, write
 
 if TYPE_CHECKING:
-    from multiretriever.core import Catalog, MultiRetriever
-    from multiretriever.core.generation import WrittenFlow
-    from multiretriever.grounding import FlowCheck
+    from multiretriever.core import Hit
+    from multiretriever.grounding import Draft, DraftPart
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
 DEFAULT_LOCATION = ".multiretriever/demo"
-_SHOWN = {"step": 5, "table": 5}
-_FIELDS_SHOWN = 8
-Requirement = Annotated[str, typer.Argument(metavar="[REQUIREMENT]", help="What a workflow is to do, in English.")]
+Requirement = Annotated[str, typer.Argument(metavar="[REQUIREMENT]", help="What a workflow is to do.")]
 Demo = Annotated[str, typer.Option("--index", metavar="LOCATION", help="Folder for the index of the bundled catalog.")]
-Model = Annotated[
-    str | None,
-    typer.Option("--llm", metavar="PROVIDER:MODEL", help="Let a chat model write the flow, such as openai:gpt-4o-mini."),
-]
 
 
 def demo(
     requirement: Requirement = REQUIREMENT,
     location: Demo = DEFAULT_LOCATION,
-    llm: Model = None,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
     """Show the whole of it on the bundled catalog of an IT service desk.
 
-    Indexes the catalog (only the first time takes seconds), retrieves steps, tables and fields for the requirement, and drafts a
-    flow in which every name exists: by rules, or with --llm by a chat model, part by part; names that it makes up are mended and
-    told. Exits with 1 if a name in the flow does not exist.
+    Indexes the catalog (only the first time takes seconds), and for each clause of the requirement retrieves a step, its table
+    and fields of it. Made of these, a draft of a flow in which every name exists. Exits with 1 if a name in it does not exist.
     """
-    from multiretriever.core import Catalog, Grounding, Index, MultiRetriever
+    from multiretriever.core import Catalog, Index, MultiRetriever
     from multiretriever.core.catalog import IT_SERVICE
+    from multiretriever.grounding import draft_flow
 
     catalog = Catalog.from_path(IT_SERVICE)
     with Index.open(location, create=True) as index:
         report = index.sync(catalog, progress=sys.stderr.isatty())
         note(f"{len(catalog)} elements in {index.location}, {report.total('embedded')} of them embedded now")
-        retriever = MultiRetriever(index)
-        found = retriever.ground(requirement, _SHOWN)
-        table = found["table"][0].element.name
-        # Which fields are needed depends on the table: the paper's retriever is told it, and so is this one.
-        fields = retriever.retrieve(requirement, "field", k=_FIELDS_SHOWN, context={"table": table}, where={"table": table})
-        written = _write(retriever, catalog, requirement, llm)
+        draft = draft_flow(MultiRetriever(index), requirement, catalog=catalog)
     if as_json:
-        whole = Grounding(requirement, {**found.hits, "field": fields})
-        told = {"findings": [str(item) for item in written.check.findings], "changes": [str(item) for item in written.changes]}
-        show_json({**whole.to_dict(), "flow": written.flow.to_dict(), "valid": written.check.valid, **told})
+        show_json(_values(draft))
     else:
-        write(f"Requirement: {clean(requirement)}")
-        for kind, hits in found.items():
-            write(f"\n{kind}")
-            show_hits(hits)
-        write(f"\nfield of {clean(table)}, its parents included")
-        show_hits(fields)
-        write(f"\nflow\n{clean(written.flow.to_yaml())}")
-        for change in written.changes:
-            write(f"changed: {clean(str(change))}")
-        write(_verdict(written.check))
-    if not written.check.valid:
+        _show(draft)
+    if not draft.check.valid:
         raise typer.Exit(1)
 
 
-def _write(retriever: MultiRetriever, catalog: Catalog, requirement: str, llm: str | None) -> WrittenFlow:
-    from multiretriever.core.generation import FlowQuestions, WrittenFlow, write_flow
-
-    if llm is None:
-        from multiretriever.core.drafting import draft_flow
-
-        draft = draft_flow(retriever, requirement, catalog=catalog)
-        return WrittenFlow(draft.flow, draft.check)
-    from multiretriever.langchain import chat_with, init_model
-
-    chat, questions = chat_with(init_model(llm)), FlowQuestions(retriever, catalog=catalog)
-    return write_flow(chat, questions, requirement, on_progress=lambda state: note(clean(state.progress)))
+def _hits(part: DraftPart) -> list[Hit]:
+    return [hit for hit in (part.step, part.table, *part.fields) if hit]
 
 
-def _verdict(check: FlowCheck) -> str:
-    if check.valid:
-        return f"Valid: every one of its {check.steps} steps, its trigger, inputs, tables and fields is in the catalog."
-    return "Not valid:\n" + "\n".join(f"  {clean(str(finding))}" for finding in check.findings)
+def _values(draft: Draft) -> dict[str, Any]:
+    return {
+        "requirement": draft.flow.requirement,
+        "clauses": [{**vars(part.clause), "hits": [hit.to_dict() for hit in _hits(part)]} for part in draft.parts],
+        "flow": draft.flow.to_dict(),
+        "valid": draft.check.valid,
+        "findings": [str(finding) for finding in draft.check.findings],
+    }
+
+
+def _show(draft: Draft) -> None:
+    write(f"Requirement: {clean(draft.flow.requirement)}")
+    for part in draft.parts:
+        write(f"\n{clean(part.clause.text)}")
+        rows = [(hit.element.element_type, hit.score, hit.id, hit.element.label, hit.element.description) for hit in _hits(part)]
+        if rows:
+            show_table(("type", "score", "id", "label", "description"), rows, flexible=(3, 4))
+    write(f"\nflow\n{clean(draft.flow.to_yaml())}")
+    if draft.check.valid:
+        check = draft.check
+        write(f"Valid: every name is in the catalog ({check.steps} steps, {check.tables} tables, {check.fields} fields).")
+    else:
+        write("\n".join(["Not valid:", *(f"  {clean(str(finding))}" for finding in draft.check.findings)]))

@@ -1,7 +1,7 @@
 """The clauses of a requirement: the parts of it that ask for something by themselves.
 
-A requirement is searched as a whole and by its clauses. It is cut where sentences and lines end, before list items, and at commas,
-semicolons, colons and arrows; never inside of quotes, brackets or ``{{references}}``, nor in numbers ("1.5", "8:30") and
+A requirement is searched as a whole and by its clauses. It is cut where sentences and lines end, before list items, and at
+commas, semicolons, colons and arrows; never inside of quotes, brackets or ``{{references}}``, nor in numbers ("1.5", "8:30") and
 abbreviations of single letters ("e.g.", "p.m.").
 """
 
@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # What a stretch that is kept whole opens and closes with; longer ones are taken for an opening that nothing closes.
-_PAIRS = ('""', "``", "“”", "«»", "「」", "()", "[]", ("{{", "}}"))
+_PAIRS = (('"', '"'), ("`", "`"), ("“", "”"), ("«", "»"), ("「", "」"), ("(", ")"), ("[", "]"), ("{{", "}}"))
 _LONGEST = 300
-_WHOLE = "|".join(
-    rf"{re.escape(first)}(?:(?!{re.escape(last)})[^\n]){{0,{_LONGEST}}}{re.escape(last)}" for first, last in _PAIRS
-)
+_WHOLE = "|".join(rf"{re.escape(first)}(?:(?!{re.escape(last)})[^\n]){{0,{_LONGEST}}}{re.escape(last)}" for first, last in _PAIRS)
 _QUOTED = rf"(?<!\w)'[^'\n]{{1,{_LONGEST}}}'(?!\w)"
-_ITEM = r"(?:\A|\n)[ \t]*(?:[-*•–]|(?:\d{1,3}|[A-Za-z])[.)])[ \t]+"
-_STOP = r"(?<!\b[^\W\d_])\.(?=\s|\Z)|[,;:!?](?=\s|\Z)|[。、，；：！？]|\n|\s(?:->|=>|→)\s"
+_ITEM = r"(?:\A|\n)[ \t]*(?:[-*•]|(?:\d{1,3}|[A-Za-z])[.)])[ \t]+"
+_WIDE = "。、，；：！？"  # noqa: RUF001
+_STOP = rf"(?<!\b[^\W\d_])\.(?=\s|\Z)|[,;:!?](?=\s|\Z)|[{_WIDE}]|\n|\s(?:->|=>|→)\s"
 _SCAN = re.compile(f"(?P<whole>{_WHOLE}|{_QUOTED})|{_ITEM}|{_STOP}")
-_EDGES = " \t\r\n.,;:!?。、，；：！？"
+_EDGES = " \t\r\n.,;:!?" + _WIDE
 
 
 @dataclass(frozen=True)

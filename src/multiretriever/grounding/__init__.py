@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiretriever.grounding.code_check import CodeCheck, CodeFinding, made_up_shares
+from multiretriever.grounding.draft import Draft, DraftPart, draft_flow
 from multiretriever.grounding.flow_check import Change, Finding, FlowCheck, Kind, check_flow, nearest_name, repair_flow
 from multiretriever.grounding.flow_measures import (
     MEASURES,
@@ -21,6 +22,8 @@ __all__ = [
     "Change",
     "CodeCheck",
     "CodeFinding",
+    "Draft",
+    "DraftPart",
     "Finding",
     "FlowCheck",
     "FlowScores",
@@ -32,6 +35,7 @@ __all__ = [
     "check_flow",
     "check_playbook",
     "check_python",
+    "draft_flow",
     "fields_given_table",
     "made_up_shares",
     "nearest_name",

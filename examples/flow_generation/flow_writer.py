@@ -1,4 +1,4 @@
-"""A flow, question by question: outline, then for each part its definition and table, then its inputs.
+"""A flow, written by a chat model question by question: outline, then for each part its definition and table, then its inputs.
 
 The way of "Reducing hallucination in structured outputs via Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189,
 section 3) and of "Multi-task retriever fine-tuning for domain-specific and efficient RAG" (arXiv 2501.04652, section 3): each
@@ -8,32 +8,126 @@ nearest real name, or is left out, and the state tells so.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from multiretriever.core.catalog import Catalog
-from multiretriever.core.elements import Step
-from multiretriever.core.errors import ParameterError
-from multiretriever.core.flow_references import find_steps, steps_of_kind
-from multiretriever.core.flows import Flow, FlowStep, Trigger
-from multiretriever.core.generation.flow_candidates import FlowCandidates, entries
-from multiretriever.core.generation.flow_faults import (
+from flow_answers import (
+    Call,
+    FlowState,
+    Outline,
+    WrittenFlow,
     call_faults,
     input_faults,
+    inputs_form,
     mend_outline,
     open_references,
     outline_faults,
+    values_of,
     works_on_table,
 )
-from multiretriever.core.generation.flow_forms import Call, Outline, inputs_form, values_of
-from multiretriever.core.generation.flow_state import FlowState, WrittenFlow
-from multiretriever.core.generation.prompting import system_prompt
-from multiretriever.core.retriever import MultiRetriever
+
+from multiretriever.core import (
+    Catalog,
+    Element,
+    Field,
+    Flow,
+    FlowError,
+    FlowStep,
+    MultiRetriever,
+    ParameterError,
+    Step,
+    Table,
+    Trigger,
+)
+from multiretriever.core.flow_references import find_steps, steps_of_kind, tables_named
 from multiretriever.grounding import Change, check_flow, nearest_name, repair_flow
-from multiretriever.grounding.dialogue import MAX_TRIALS, Dialogue, Reading, data_blocks, entry, read_answer
+from multiretriever.grounding.dialogue import (
+    MAX_TRIALS,
+    AsyncChat,
+    Chat,
+    Dialogue,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    data_blocks,
+    entry,
+    fenced,
+    read_answer,
+)
 
 EXAMPLES = 2
+STEPS, TRIGGERS, TABLES, FIELDS = 15, 5, 5, 25
+_CALLS = 8
+_PROMPTS = Path(__file__).parent / "prompts"
+
+Progress = Callable[[FlowState], None]
+
+
+def write_flow(
+    chat: Chat, questions: FlowQuestions, requirement: str, *, on_progress: Progress = lambda state: None
+) -> WrittenFlow:
+    """Lets a chat model write a flow, grounded in what is retrieved for each part of it.
+
+    Args:
+        chat: The chat model: ``chat_with(model)`` of the LangChain or the LlamaIndex portion.
+        questions: What is asked, over which index.
+        requirement: What is asked for.
+        on_progress: Called with each state.
+
+    Returns:
+        The flow. Every name in it exists; ``changes`` tells what was changed for that.
+
+    Raises:
+        QueryError: The requirement is empty, not text, or too long.
+        LLMError: The model cannot be reached, or none of its answers was an outline.
+        StoreError: The index cannot be read.
+    """
+    state = questions.start(requirement)
+    while state.stage != "done":
+        on_progress(state)
+        dialogue = questions.question(state)
+        converse(dialogue, chat)
+        state = questions.take(state, dialogue)
+    on_progress(state)
+    return questions.finish(state)
+
+
+async def awrite_flow(
+    chat: AsyncChat, questions: FlowQuestions, requirement: str, *, on_progress: Progress = lambda state: None
+) -> WrittenFlow:
+    """``write_flow`` for an awaited model; retrieval runs in threads."""
+    state = questions.start(requirement)
+    while state.stage != "done":
+        on_progress(state)
+        dialogue = await asyncio.to_thread(questions.question, state)
+        await aconverse(dialogue, chat)
+        state = await asyncio.to_thread(questions.take, state, dialogue)
+    on_progress(state)
+    return questions.finish(state)
+
+
+def flow_alone(requirement: str, *, trials: int = MAX_TRIALS) -> Dialogue[Flow]:
+    """Returns the question for a flow without any grounding, to measure against: what a chat model makes up when nobody tells it.
+
+    Only the form of an answer is checked; names are taken as they come.
+    """
+
+    def read(text: str) -> Reading[Flow]:
+        try:
+            flow = Flow.from_yaml(fenced(text), source="answer")
+        except FlowError as error:
+            return Reading(None, tuple(str(problem) for problem in error.problems))
+        return Reading(flow.model_copy(update={"requirement": requirement}), () if flow.steps else ("the flow has no steps",))
+
+    return Dialogue(_prompt("flow_alone"), data_block("requirement", requirement), read, trials=trials)
+
+
+def _prompt(name: str) -> str:
+    return (_PROMPTS / f"{name}.md").read_text(encoding="utf-8")
 
 
 class FlowQuestions:
@@ -157,7 +251,7 @@ class FlowQuestions:
         return self._dialogue("flow_inputs", {**self._known(state), "table": call.table, **blocks}, read, form)
 
     def _dialogue(self, prompt: str, blocks: dict[str, Any], read: Any, schema: Any) -> Dialogue[Any]:
-        return Dialogue(system_prompt(prompt), data_blocks(blocks), read, schema=schema, trials=self._trials)
+        return Dialogue(_prompt(prompt), data_blocks(blocks), read, schema=schema, trials=self._trials)
 
     def _known(self, state: FlowState) -> dict[str, Any]:
         block = state.outline.steps[state.place - 1].block if state.outline and state.place else 0
@@ -244,3 +338,109 @@ def _definition(step: Step) -> dict[str, Any]:
         if item.type != "table"
     }
     return entry(step) | {"inputs": inputs}
+
+
+class FlowCandidates:
+    """Retrieves what a chat model is shown."""
+
+    def __init__(
+        self,
+        retriever: MultiRetriever,
+        catalog: Catalog,
+        *,
+        examples: int,
+        without: Collection[str],
+        stored: Mapping[str, Flow],
+    ) -> None:
+        """Makes it.
+
+        Args:
+            retriever: Retriever over an index with steps.
+            catalog: The catalog of the index.
+            examples: Stored workflows that are shown with the outline.
+            without: Ids and names of stored workflows that are not shown.
+            stored: Flows by the names of workflows that do not hold them.
+        """
+        self._retriever = retriever
+        self._catalog = catalog
+        self._examples = examples
+        self._without = frozenset(without)
+        self._stored = stored
+        self._held = retriever.index.manifest.types
+
+    def for_outline(self, requirement: str) -> dict[str, list[Element]]:
+        """Returns steps (triggers first) and tables for a whole requirement."""
+        triggers = self._elements(requirement, "step", k=TRIGGERS, where={"kind": "trigger"})
+        return {
+            "steps": _unique([*triggers, *self._elements(requirement, "step", k=STEPS)]),
+            "tables": self._elements(requirement, "table", k=TABLES),
+        }
+
+    def examples(self, requirement: str) -> list[dict[str, Any]]:
+        """Returns the stored workflows for similar requirements, as plain values."""
+        if not self._examples:
+            return []
+        found = self._elements(requirement, "workflow", k=self._examples + len(self._without))
+        kept = [item for item in found if not {item.id, item.name} & self._without]
+        flows = [item.flow or self._stored.get(item.name) for item in kept]
+        return [_shown(flow) for flow in flows if flow is not None][: self._examples]
+
+    def calls(self, requirement: str, annotation: str, flow: Flow, *, trigger: bool) -> list[Step]:
+        """Returns candidates for a part: for its annotation alone, and for it after the flow so far."""
+        if trigger:
+            return self._elements(
+                annotation or requirement, "step", k=_CALLS, where={"kind": "trigger"}, context={"text": "annotation"}
+            )
+        contexts: list[dict[str, Any]] = [{"text": "annotation"}, {"text": "annotation", "flow": flow}]
+        lists = self._retriever.retrieve_batch([annotation] * 2, "step", k=_CALLS + TRIGGERS, context=contexts)
+        found = [[hit.element for hit in hits if hit.element.kind != "trigger"][:_CALLS] for hits in lists]
+        return _unique(item for items in found for item in items)
+
+    def tables(self, requirement: str, annotation: str, flow: Flow) -> list[Table]:
+        """Returns candidates for the table of a part: those that the flow works on already, then those that are retrieved."""
+        used = [table for called in _called(flow) for table in self._tables_of(called)]
+        found = self._elements(
+            annotation or requirement, "table", k=TABLES, context={"text": "annotation", "requirement": requirement}
+        )
+        return _unique([*used, *found])
+
+    def fields(self, table: Table, requirement: str, annotation: str) -> list[Field]:
+        """Returns the fields of a table, its parents' too; of many, those that are retrieved."""
+        known = list(self._catalog.fields_of(table))
+        if len(known) <= FIELDS or "field" not in self._held:
+            return known[:FIELDS]
+        context = {"text": "annotation", "table": table.name, "requirement": requirement}
+        return self._elements(annotation or requirement, "field", k=FIELDS, where={"table": table.name}, context=context)
+
+    def _tables_of(self, called: Any) -> list[Table]:
+        steps: tuple[Step, ...] = self._catalog.find("step", called.definition)[:1] if called.definition else ()
+        return [table for step in steps for name in tables_named(called, step) for table in self._catalog.find("table", name)[:1]]
+
+    def _elements(self, query: str, element_type: str, **options: Any) -> list[Any]:
+        if element_type not in self._held:
+            return []
+        return [hit.element for hit in self._retriever.retrieve(query, element_type, **options)]
+
+
+def _called(flow: Flow) -> list[Any]:
+    return [*([flow.trigger] if flow.trigger else []), *flow.steps]
+
+
+def _unique(items: Iterable[Any]) -> list[Any]:
+    return list({item.id: item for item in items}.values())
+
+
+def _shown(flow: Flow) -> dict[str, Any]:
+    """A stored workflow without the values of its inputs: what is done in which order, by which definitions."""
+    steps = [_part(step) | ({"block": step.block} if step.block else {}) for step in flow.steps]
+    trigger = {} if flow.trigger is None else {"trigger": _part(flow.trigger)}
+    return {"requirement": flow.requirement or flow.description, **trigger, "steps": steps}
+
+
+def _part(called: FlowStep | Any) -> dict[str, Any]:
+    return {"annotation": called.annotation, "definition": called.definition}
+
+
+def entries(elements: Iterable[Element]) -> list[dict[str, Any]]:
+    """Returns what a chat model is shown of elements."""
+    return [entry(element) for element in elements]

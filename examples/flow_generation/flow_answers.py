@@ -1,26 +1,185 @@
-"""What is to be said against a chat model's answers when it writes a flow, in words that it is told."""
+"""What a chat model answers when it writes a flow: the forms of its answers, how far it is, and what is wrong with them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BeforeValidator, ConfigDict
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element, Step, Table
 from multiretriever.core.flow_references import find_steps, steps_of_kind
 from multiretriever.core.flows import Flow
-from multiretriever.core.generation.flow_forms import MAX_STEPS, Call, Outline
-from multiretriever.core.generation.flow_state import FlowState
 from multiretriever.core.names import similar_names
-from multiretriever.grounding import Change, check_flow
+from multiretriever.core.yaml_io import Text, resolve_scalars
+from multiretriever.grounding import Change, FlowCheck, check_flow
 
+MAX_STEPS = 40
 _REFERENCE = re.compile(r"\{\{\s*(\d+)\b")
 _LISTED = 12
 _NEAR = 0.6
 _LONGEST = 1_000
 _OF_FIELDS = ("values", "conditions", "field")
+
+Stage = Literal["outline", "call", "inputs", "done"]
+
+
+class OutlineStep(pydantic.BaseModel):
+    """One step of an outline.
+
+    Attributes:
+        annotation: What it does, in words.
+        block: Number of the step in whose block it stands; 0 outside of any.
+    """
+
+    annotation: Text
+    block: int = 0
+
+
+class Outline(pydantic.BaseModel):
+    """What a flow is to do, before anything of it has a definition.
+
+    Attributes:
+        trigger: When it starts, in words; blank where the requirement does not say.
+        steps: Its steps in order.
+    """
+
+    trigger: Text = ""
+    steps: list[OutlineStep]
+
+
+class Call(pydantic.BaseModel):
+    """Definition of the trigger or of a step.
+
+    Attributes:
+        definition: Id of the catalog's step.
+        table: Name of the table that it works on; blank where it works on none.
+    """
+
+    definition: Text
+    table: Text = ""
+
+
+class FieldValue(pydantic.BaseModel):
+    """A value of a field.
+
+    Attributes:
+        field: Name of the field.
+        value: Its value.
+    """
+
+    field: Text
+    value: Text
+
+
+def _as_pairs(value: Any) -> Any:
+    # Models that are held to a form list pairs, since no form can name fields that it does not know; others write a mapping.
+    if isinstance(value, dict):
+        return [{"field": str(name), "value": _as_words(item)} for name, item in value.items()]
+    return value
+
+
+def _as_words(value: Any) -> Any:
+    plain = resolve_scalars(value)
+    if isinstance(plain, list):
+        return ", ".join(str(item) for item in plain)
+    return value if isinstance(value, str) else str(plain) if isinstance(plain, int | float) else plain
+
+
+_Words = Annotated[Text | None, BeforeValidator(_as_words)]
+_Values = Annotated[list[FieldValue] | None, BeforeValidator(_as_pairs)]
+
+
+def inputs_form(step: Step) -> type[pydantic.BaseModel]:
+    """Returns the form of a step's inputs: one key each; the table is not among them, it is chosen before."""
+    fields: dict[str, Any] = {}
+    for place, item in enumerate(step.inputs):
+        if item.type == "table":
+            continue
+        kind = _Values if item.type == "values" else _Words
+        words = f"{item.type}{', required' if item.required else ''}. {item.description}".strip()
+        fields[f"input_{place}"] = (kind, pydantic.Field(default=None, alias=item.name, description=words))
+    # A model that can be held to the form is held to its keys; of one that cannot, a wrong key must not cost the right ones.
+    config = ConfigDict(extra="allow", title="Inputs", json_schema_extra={"additionalProperties": False})
+    form: type[pydantic.BaseModel] = pydantic.create_model("Inputs", __config__=config, **fields)
+    return form
+
+
+def values_of(answer: pydantic.BaseModel) -> dict[str, Any]:
+    """Returns the inputs of an answer as a flow has them, with keys that are no inputs."""
+    given = {field.alias or name: getattr(answer, name) for name, field in type(answer).model_fields.items()}
+    values = {name: _as_mapping(value) for name, value in given.items() if value is not None}
+    return {**values, **(answer.model_extra or {})}
+
+
+def _as_mapping(value: Any) -> Any:
+    return {pair.field: pair.value for pair in value} if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class FlowState:
+    """Where the writing of a flow stands. Immutable: each answer makes the next state.
+
+    Attributes:
+        requirement: What was asked for.
+        stage: What is asked next: the ``outline``, the definition and table of a part (``call``), its ``inputs``; or ``done``.
+        flow: The flow so far.
+        outline: The outline; None before it is there.
+        place: The part that is next: 0 for the trigger, from 1 for the steps.
+        call: What was chosen for that part; None before.
+        changes: What was changed in answers.
+    """
+
+    requirement: str
+    stage: Stage
+    flow: Flow
+    outline: Outline | None = None
+    place: int = 0
+    call: Call | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The part that is next, in words."""
+        return f"step {self.place}" if self.place else "trigger"
+
+    @property
+    def annotation(self) -> str:
+        """Annotation of the part that is next; blank where none is."""
+        if self.outline is None or self.stage == "done":
+            return ""
+        return self.outline.steps[self.place - 1].annotation if self.place else self.outline.trigger
+
+    @property
+    def progress(self) -> str:
+        """What is being done, in one line."""
+        if self.outline is None:
+            return "outline"
+        if self.stage == "done":
+            return "done"
+        count = len(self.outline.steps)
+        where = f"step {self.place} of {count}" if self.place else "trigger"
+        chosen = f": {self.call.definition}{f' on {self.call.table}' if self.call.table else ''}" if self.call else ""
+        return f"{where} ({self.annotation}){chosen}"
+
+
+@dataclass(frozen=True)
+class WrittenFlow:
+    """A flow that was generated.
+
+    Attributes:
+        flow: The flow.
+        check: What checking it against the catalog gave.
+        changes: What was changed in what the model wrote.
+    """
+
+    flow: Flow
+    check: FlowCheck
+    changes: tuple[Change, ...] = ()
 
 
 def outline_faults(outline: Outline) -> tuple[str, ...]:
