@@ -1,4 +1,8 @@
-"""What the inputs of a flow's step name: its table, and the fields of it."""
+"""What a flow names of a catalog: definitions, and in the inputs of its steps tables and fields.
+
+Fields are named as the keys of values, in inputs of type ``field``, and in encoded conditions, such as
+``assigned_toISEMPTY^active=true``: FIELD OPERATOR VALUE joined by ``^`` (and) or ``^OR`` (or).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Field, Step, Table
 from multiretriever.core.flows import Flow, FlowStep, Trigger
 
-# Encoded conditions, such as ``assigned_toISEMPTY^active=true``: FIELD OPERATOR VALUE joined by ``^`` (and) or ``^OR`` (or).
-
 OPERATORS = ("ISNOTEMPTY", "ISEMPTY", "NOT IN", "STARTSWITH", "BEFORE", "AFTER", "LIKE", "IN", "!=", ">=", "<=", "=", ">", "<")
 _OPERATOR = re.compile("|".join(re.escape(item) for item in OPERATORS))
+
+Called = FlowStep | Trigger
+"""What calls a definition in a flow."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,6 @@ def write_conditions(conditions: Iterable[Condition]) -> str:
     return "^".join(f"{item.field}{item.operator}{item.value}" for item in conditions)
 
 
-Called = FlowStep | Trigger
-
-
 def at_run_time(value: str) -> bool:
     """Tells whether a value is filled in when the flow runs, such as ``{{1.record}}``."""
     return value.startswith("{{")
@@ -80,7 +82,7 @@ def _of_kind(steps: tuple[Step, ...], trigger: bool) -> tuple[Step, ...]:
 
 
 def tables_named(called: Called, step: Step) -> Iterator[str]:
-    """Yields the names of tables in the inputs of a step (its inputs of type ``table``), as written there."""
+    """Yields the names of tables in the inputs of a step (its inputs of type ``table``), as they stand there."""
     for item in step.inputs:
         name = called.inputs.get(item.name)
         if item.type == "table" and isinstance(name, str) and name and not at_run_time(name):
@@ -106,12 +108,9 @@ def fields_named(called: Called, step: Step, known: Collection[str]) -> Iterator
             yield value
 
 
-# What the steps of a flow use of a catalog: definitions, tables, fields.
-
-
 @dataclass(frozen=True)
 class Use:
-    """One step of a flow, or its trigger, and the elements that it uses.
+    """One step of a flow, or its trigger, and the elements that it names.
 
     Attributes:
         order: Order of the step; 0 for the trigger.
@@ -128,44 +127,21 @@ class Use:
     fields: tuple[Field, ...] = ()
 
 
-class UseFinder:
-    """Looks up what flows use. Remembers definitions, tables and their fields, since a few of them come in most flows."""
+def uses(flow: Flow, catalog: Catalog) -> list[Use]:
+    """Returns the trigger (where there is one) and the steps of a flow with the elements of a catalog that they name."""
+    first = [] if flow.trigger is None else [_use(flow.trigger, 0, catalog)]
+    return first + [_use(step, step.order, catalog) for step in flow.steps]
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._steps: dict[str, tuple[Step, ...]] = {}
-        self._tables: dict[str, Table | None] = {}
-        self._fields: dict[str, dict[str, Field]] = {}
 
-    def uses(self, flow: Flow) -> list[Use]:
-        """Returns the trigger (where there is one) and the steps of a flow with what they use."""
-        first = [] if flow.trigger is None else [self._use(flow.trigger, 0)]
-        return first + [self._use(step, step.order) for step in flow.steps]
-
-    def _use(self, called: FlowStep | Trigger, order: int) -> Use:
-        texts = tuple(dict.fromkeys(text.strip() for text in (called.annotation, *called.paraphrases) if text.strip()))
-        step = self._step(called.definition or "", trigger=order == 0)
-        if step is None:
-            return Use(order, texts, None)
-        table = next((found for name in tables_named(called, step) if (found := self._table(name))), None)
-        if table is None:
-            return Use(order, texts, step)
-        known = self._fields_of(table)
-        names = dict.fromkeys(fields_named(called, step, known))
-        return Use(order, texts, step, table, tuple(known[name] for name in names if name in known))
-
-    def _step(self, name: str, *, trigger: bool) -> Step | None:
-        if name not in self._steps:
-            self._steps[name] = self._catalog.find("step", name) if name else ()
-        return next((item for item in self._steps[name] if (item.kind == "trigger") == trigger), None)
-
-    def _table(self, name: str) -> Table | None:
-        if name not in self._tables:
-            self._tables[name] = next(iter(self._catalog.find("table", name)), None)
-        return self._tables[name]
-
-    def _fields_of(self, table: Table) -> dict[str, Field]:
-        if table.id not in self._fields:
-            # A table's own fields come first: they hide inherited ones of the same name.
-            self._fields[table.id] = {field.name: field for field in reversed(self._catalog.fields_of(table))}
-        return self._fields[table.id]
+def _use(called: Called, order: int, catalog: Catalog) -> Use:
+    texts = tuple(dict.fromkeys(text.strip() for text in (called.annotation, *called.paraphrases) if text.strip()))
+    step = next(iter(find_steps(catalog, called.definition or "", trigger=order == 0)), None)
+    if step is None:
+        return Use(order, texts, None)
+    table = next((item for name in tables_named(called, step) for item in catalog.find("table", name)), None)
+    if table is None:
+        return Use(order, texts, step)
+    # A table's own fields come first: they hide inherited ones of the same name.
+    known = {field.name: field for field in reversed(catalog.fields_of(table))}
+    names = dict.fromkeys(fields_named(called, step, known))
+    return Use(order, texts, step, table, tuple(known[name] for name in names if name in known))

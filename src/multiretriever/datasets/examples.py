@@ -13,7 +13,7 @@ from typing import Any
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element, Field, Workflow, element_type
 from multiretriever.core.example import Example
-from multiretriever.core.flow_references import Use, UseFinder
+from multiretriever.core.flow_references import Use, uses
 from multiretriever.core.flows import Flow
 
 
@@ -194,7 +194,7 @@ class FlowExamples:
             language: Language of the flows, as an ISO 639-1 code.
         """
         self._language = language
-        self._finder = UseFinder(catalog)
+        self._catalog = catalog
         self._workflows = {(item.scope, item.name): item for item in catalog.of("workflow")}
         self._kinds = [kind for kind in FLOW_KINDS if kind in kinds]
 
@@ -205,7 +205,7 @@ class FlowExamples:
             flow: The flow.
             number: Its place in the dataset, from 0, which keeps ids unique where names are not.
         """
-        facts = _FlowFacts(flow, self._finder.uses(flow), self._workflows.get((flow.scope, flow.name)))
+        facts = _FlowFacts(flow, uses(flow, self._catalog), self._workflows.get((flow.scope, flow.name)))
         used = {name: tuple(dict.fromkeys(item.id for item in find(facts))) for name, find in _USED.items()}
         for kind in self._kinds:
             element_type = kind.partition(".")[0]
