@@ -77,7 +77,7 @@ class FieldValue(pydantic.BaseModel):
 
 
 def _as_pairs(value: Any) -> Any:
-    # Models that are held to a form list pairs, since no form can name fields that it does not know; others write a mapping.
+    # Models that are held to a form list pairs, since a form cannot name fields of any table; others write a mapping.
     if isinstance(value, dict):
         return [{"field": str(name), "value": _as_words(item)} for name, item in value.items()]
     return value
@@ -191,12 +191,12 @@ def outline_faults(outline: Outline) -> tuple[str, ...]:
         if not 0 < len(step.annotation.strip()) <= _LONGEST:
             faults.append(f"the annotation of step {place} must have 1 to {_LONGEST} characters")
         if not 0 <= step.block < place:
-            faults.append(f"step {place} stands in the block of step {step.block}, which is no earlier step")
+            faults.append(f"step {place} is in the block of step {step.block}, which is no earlier step")
     return tuple(faults)
 
 
 def mend_outline(outline: Outline) -> tuple[Outline, tuple[Change, ...]]:
-    """Returns an outline without the faults that are left after the last trial, and what was changed."""
+    """Returns an outline without the faults that remain after the last trial, and what was changed."""
     changes = []
     steps = outline.steps[:MAX_STEPS]
     if len(steps) < len(outline.steps):
@@ -212,7 +212,7 @@ def mend_outline(outline: Outline) -> tuple[Outline, tuple[Change, ...]]:
 
 
 def works_on_table(step: Step) -> bool:
-    """Tells whether a step has to be given a table: it requires one, or fields are named in its inputs."""
+    """Returns whether a step needs a table: it requires one, or fields are named in its inputs."""
     of_table = [item for item in step.inputs if item.type == "table"]
     return bool(of_table) and (any(item.required for item in of_table) or any(item.type in _OF_FIELDS for item in step.inputs))
 
@@ -240,7 +240,7 @@ def input_faults(part: Flow, state: FlowState, catalog: Catalog) -> tuple[str, .
     """Returns what is wrong with the inputs of a part: names that do not exist, and references to what comes later."""
     findings = [str(finding) for finding in check_flow(part, catalog).findings]
     later = [
-        f"{name}: {{{{{number}}}}} speaks of step {number}, which is no earlier step"
+        f"{name}: {{{{{number}}}}} refers to step {number}, which is no earlier step"
         for name, number in _wrong_references(part, state)
     ]
     return (*findings, *later)
@@ -248,11 +248,11 @@ def input_faults(part: Flow, state: FlowState, catalog: Catalog) -> tuple[str, .
 
 @dataclass(frozen=True)
 class Opened:
-    """A part whose inputs speak of earlier steps alone.
+    """A part whose inputs refer to earlier steps alone.
 
     Attributes:
         flow: A flow of the part.
-        changes: Inputs that were left open since they spoke of others.
+        changes: Inputs that were left open since they refer to others.
     """
 
     flow: Flow
@@ -260,7 +260,7 @@ class Opened:
 
 
 def open_references(part: Flow, state: FlowState) -> Opened:
-    """Leaves the inputs open that speak of a step that is not there yet."""
+    """Leaves the inputs open that refer to a step that is not there yet."""
     wrong = _wrong_references(part, state)
     if not wrong:
         return Opened(part, ())

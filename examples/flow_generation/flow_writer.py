@@ -3,7 +3,7 @@
 The way of "Reducing hallucination in structured outputs via Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189,
 section 3) and of "Multi-task retriever fine-tuning for domain-specific and efficient RAG" (arXiv 2501.04652, section 3): each
 question brings what was retrieved for it. Names in answers are checked; what does not exist after the last trial becomes the
-nearest real name, or is left out, and the state tells so.
+nearest real name, or is left out, and the state says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from multiretriever.core import (
     Trigger,
 )
 from multiretriever.core.flow_references import find_steps, steps_of_kind, tables_named
-from multiretriever.grounding import Change, check_flow, nearest_name, repair_flow
+from multiretriever.grounding import Change, check_flow, repair_flow
 from multiretriever.grounding.dialogue import (
     MAX_TRIALS,
     AsyncChat,
@@ -58,6 +58,7 @@ from multiretriever.grounding.dialogue import (
     fenced,
     read_answer,
 )
+from multiretriever.grounding.flow_check import nearest_name
 
 EXAMPLES = 2
 STEPS, TRIGGERS, TABLES, FIELDS = 15, 5, 5, 25
@@ -79,7 +80,7 @@ def write_flow(
         on_progress: Called with each state.
 
     Returns:
-        The flow. Every name in it exists; ``changes`` tells what was changed for that.
+        The flow. Every name in it exists; ``changes`` says what was changed for that.
 
     Raises:
         QueryError: The requirement is empty, not text, or too long.
@@ -111,7 +112,7 @@ async def awrite_flow(
 
 
 def flow_alone(requirement: str, *, trials: int = MAX_TRIALS) -> Dialogue[Flow]:
-    """Returns the question for a flow without any grounding, to measure against: what a chat model makes up when nobody tells it.
+    """Returns the question for a flow without any grounding, to measure against: what a model makes up when it is shown nothing.
 
     Only the form of an answer is checked; names are taken as they come.
     """
@@ -158,7 +159,7 @@ class FlowQuestions:
             StoreError: The index cannot be read.
         """
         if examples < 0 or trials < 1:
-            raise ParameterError(f"examples must be at least 0 and trials at least 1 (got {examples} and {trials})")
+            raise ParameterError(f"expected at least 0 examples and 1 trial, got {examples} and {trials}")
         self.catalog = catalog or retriever.index.catalog()
         self._retriever = retriever
         self._trials = trials
@@ -174,7 +175,7 @@ class FlowQuestions:
         return FlowState(requirement, "outline", Flow(requirement=requirement))
 
     def question(self, state: FlowState) -> Dialogue[Any]:
-        """Returns what is to be asked next.
+        """Returns the next question.
 
         Raises:
             ParameterError: The flow is done.
@@ -186,7 +187,7 @@ class FlowQuestions:
             return self._call(state)
         if state.stage == "inputs":
             return self._inputs(state)
-        raise ParameterError("the flow is done; nothing is to be asked")
+        raise ParameterError("the flow is done; there is no next question")
 
     def take(self, state: FlowState, dialogue: Dialogue[Any]) -> FlowState:
         """Returns the state after a question was answered.
@@ -203,7 +204,7 @@ class FlowQuestions:
         return self._add(state, dialogue.reading.value or {}, answered=dialogue.reading.value is not None)
 
     def finish(self, state: FlowState) -> WrittenFlow:
-        """Returns the flow as far as it is there, checked. No name in it is made up."""
+        """Returns the flow as far as it is there, checked. Every name in it exists."""
         flow, changes = repair_flow(state.flow, self.catalog)
         return WrittenFlow(flow, check_flow(flow, self.catalog), state.changes + changes)
 

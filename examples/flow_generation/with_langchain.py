@@ -93,7 +93,7 @@ async def run(
     llm: BaseChatModel | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> WrittenFlow:
-    """Writes a flow. Every name in it exists; ``changes`` tells what was changed for that."""
+    """Writes a flow. Every name in it exists; ``changes`` says what was changed for that."""
     graph = chat_graph(llm, FlowQuestions(retriever, catalog=catalog)) if llm else draft_graph(retriever, catalog)
     state: GraphState = {}
     # A flow of 40 steps, the most that is taken, is 83 nodes.

@@ -28,7 +28,7 @@ REQUIREMENT = "Every day, look up incident tasks that do not have assignees and 
 
 
 class Ask(Event):
-    """Another question is due."""
+    """There is another question."""
 
     writing: FlowState
 
@@ -96,7 +96,7 @@ async def run(
     llm: LLM | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> WrittenFlow:
-    """Writes a flow. Every name in it exists; ``changes`` tells what was changed for that."""
+    """Writes a flow. Every name in it exists; ``changes`` says what was changed for that."""
     questions = FlowQuestions(retriever, catalog=catalog)
     workflow = FlowWorkflow(llm, questions, timeout=None) if llm else DraftWorkflow(retriever, catalog, timeout=None)
     handler = workflow.run(requirement=requirement)

@@ -1,4 +1,4 @@
-"""Flows written question by question: what is asked, and that no made-up name comes out, whatever is answered."""
+"""Flows written question by question: what is asked, and that every name that comes out exists, whatever is answered."""
 
 import json
 
@@ -214,7 +214,7 @@ def test_text_of_the_catalog_and_of_the_user_stays_data(questions):
         (3, {"definition": "core.look_up_records", "table": ""}, "works on a table"),
         (4, {"conditions": "asigned_toISEMPTY"}, "there is no field 'asigned_to'"),
         (4, {"limit": 5}, "there is no input 'limit'"),
-        (6, {"records": "{{9.records}}"}, "{{9}} speaks of step 9"),
+        (6, {"records": "{{9.records}}"}, "{{9}} refers to step 9"),
         (8, {"record": "{{2.item}}", "values": {"status": "closed"}}, "there is no field 'status'"),
         (8, {"record": "{{2.item}}"}, "the required input 'values' is not given"),
         (8, "```yaml\nrecord: {{2.item}\n```", "a key must be a single value"),

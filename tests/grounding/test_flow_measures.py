@@ -3,7 +3,14 @@
 import pytest
 
 from multiretriever.core import Catalog, Field, Flow, Step, StepInput, Table
-from multiretriever.grounding import MEASURES, bag_of_steps, fields_given_table, order_similarity, score_flow, trigger_match
+from multiretriever.grounding.flow_measures import (
+    MEASURES,
+    bag_of_steps,
+    fields_given_table,
+    order_similarity,
+    score_flow,
+    trigger_match,
+)
 
 
 def flow(steps="", trigger=None, **inputs):

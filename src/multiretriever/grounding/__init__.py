@@ -1,48 +1,44 @@
-"""Grounding: whether the names in what was generated exist, and how near it is to what a person made."""
+"""Grounding: making sure that what is generated names only what exists.
+
+Drafts by retrieval, dialogues that ask a chat model again, checks and repairs of flows. The check of SQL needs the extra ``code``
+and is in ``multiretriever.grounding.sql_check``.
+"""
 
 from __future__ import annotations
 
-from multiretriever.grounding.code_check import CodeCheck, CodeFinding, made_up_shares
-from multiretriever.grounding.draft import Draft, DraftPart, draft_flow
-from multiretriever.grounding.flow_check import Change, Finding, FlowCheck, Kind, check_flow, nearest_name, repair_flow
-from multiretriever.grounding.flow_measures import (
-    MEASURES,
-    FlowScores,
-    bag_of_steps,
-    fields_given_table,
-    order_similarity,
-    score_flow,
-    trigger_match,
+from multiretriever.grounding.dialogue import (
+    Dialogue,
+    Message,
+    Reading,
+    aconverse,
+    converse,
+    data_block,
+    entry,
+    read_answer,
 )
-from multiretriever.grounding.playbook_check import PlaybookCheck, PlaybookFinding, PlaybookScores, check_playbook, score_playbook
-from multiretriever.grounding.python_check import check_python, repair_python
+from multiretriever.grounding.draft import Draft, DraftPart, draft_flow
+from multiretriever.grounding.flow_check import Change, Finding, FlowCheck, check_flow, repair_flow
+from multiretriever.grounding.flow_measures import FlowScores, score_flow
+from multiretriever.grounding.journal import Transcript
 
 __all__ = [
-    "MEASURES",
     "Change",
-    "CodeCheck",
-    "CodeFinding",
+    "Dialogue",
     "Draft",
     "DraftPart",
     "Finding",
     "FlowCheck",
     "FlowScores",
-    "Kind",
-    "PlaybookCheck",
-    "PlaybookFinding",
-    "PlaybookScores",
-    "bag_of_steps",
+    "Message",
+    "Reading",
+    "Transcript",
+    "aconverse",
     "check_flow",
-    "check_playbook",
-    "check_python",
+    "converse",
+    "data_block",
     "draft_flow",
-    "fields_given_table",
-    "made_up_shares",
-    "nearest_name",
-    "order_similarity",
+    "entry",
+    "read_answer",
     "repair_flow",
-    "repair_python",
     "score_flow",
-    "score_playbook",
-    "trigger_match",
 ]

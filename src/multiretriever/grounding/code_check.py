@@ -1,4 +1,4 @@
-"""What checking generated code against the catalog gives, whatever language it is in."""
+"""The result of checking generated code against the catalog, whatever language it is in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NEAREST = 3
 
 @dataclass(frozen=True)
 class CodeFinding:
-    """One thing in generated code that the catalog does not bear out, or that such code may not do.
+    """One name in generated code that is not in the catalog, or one thing that such code may not do.
 
     Attributes:
         kind: ``table``, ``field`` and ``alias`` (of a table, in the query) for names that do not exist; ``function``, ``import``,
             ``name`` and ``attribute`` for what such code may not use; ``statement`` for what it may not do; ``syntax`` where it
             cannot be read.
         name: The name; for a statement or the syntax, what is wrong in words.
-        where: Where it stands: ``line 2``.
+        where: Its place: ``line 2``.
         nearest: The most similar real names, most similar first.
     """
 
@@ -42,7 +42,7 @@ class CodeFinding:
 
 @dataclass(frozen=True)
 class CodeCheck:
-    """What checking generated code gave.
+    """The result of checking generated code.
 
     Attributes:
         findings: All that is wrong with it.
@@ -56,7 +56,7 @@ class CodeCheck:
 
     @property
     def valid(self) -> bool:
-        """Whether every name exists and nothing is done that may not be done."""
+        """Whether every name exists and the code does only what it may."""
         return not self.findings
 
     @property
@@ -76,9 +76,9 @@ class CodeCheck:
 
 
 def made_up_shares(checks: Sequence[CodeCheck]) -> tuple[float, float]:
-    """Returns the shares of made-up tables and of made-up fields among all that many pieces of code name, each 0 to 1.
+    """Returns the shares of hallucinated tables and fields among all that some pieces of code name, each 0 to 1.
 
-    A field of a table that is not in the query (``u.name`` without a ``u``) counts as made up.
+    A field of a table that is not in the query (``u.name`` without a ``u``) counts as hallucinated.
     """
     findings = [item for check in checks for item in check.findings]
     tables = sum(check.tables for check in checks)

@@ -1,7 +1,10 @@
-"""Asking a chat model until its answer can be used, whatever framework it is of.
+"""Dialogues with chat models: a question, answers that are read and checked, and faulty ones that are sent back.
 
-A dialogue holds what is to be sent next and reads what comes back; the call itself is made by whoever has the model, at once or
-awaited. So all checks of answers stand here once.
+A dialogue holds the messages to be sent and reads what comes back; the call itself is made by the caller, at once or awaited, so
+it works with any framework (``chat_with`` of the LangChain and the LlamaIndex portion).
+
+Answers are JSON or YAML, bare or in a fence, checked against a pydantic model. Text of catalogs and users goes into the user's
+message only, in blocks that it cannot close, so that it stays data; the system's message is the program's own text.
 """
 
 from __future__ import annotations
@@ -20,10 +23,16 @@ from multiretriever.core.sources.files import parse_json
 from multiretriever.core.yaml_io import dump_yaml, parse_yaml
 
 MAX_ANSWER = 60_000
+"""Longer answers are not read, in characters."""
 MAX_TRIALS = 3
-_QUOTED = 4_000
+"""Answers to a question at most."""
+# Characters of a faulty answer that are sent back, and of a description that is shown.
+_QUOTED, _LONGEST = 4_000, 600
+_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)```", re.DOTALL)
+_SOURCE = "answer"
 
 T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,8 @@ class Message:
     """One message of a dialogue.
 
     Attributes:
-        role: Who speaks.
-        text: What is said.
+        role: Whose message it is.
+        text: Its text.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -44,8 +53,8 @@ class Reading(Generic[T]):
     """What an answer was read as.
 
     Attributes:
-        value: The value; None where there is none in the answer.
-        faults: What is to be said against it; empty where it can be used as it is.
+        value: The value; None where the answer has none.
+        faults: What is wrong with it; empty where it can be used as it is.
     """
 
     value: T | None
@@ -61,7 +70,7 @@ class Dialogue(Generic[T]):
 
     Attributes:
         schema: Form of the answer, for models that can be held to one; None for free text.
-        answers: Number of answers heard.
+        answers: Number of answers so far.
     """
 
     def __init__(
@@ -76,7 +85,7 @@ class Dialogue(Generic[T]):
         """Makes a dialogue.
 
         Args:
-            system: What the model is told to do. Never text of a catalog or a user.
+            system: What the model is to do. Never text of a catalog or a user.
             user: The question, with what is known in delimited blocks (``data_block``).
             read: Reads an answer.
             schema: Form of the answer.
@@ -86,7 +95,7 @@ class Dialogue(Generic[T]):
             ParameterError: ``trials`` is below 1.
         """
         if trials < 1:
-            raise ParameterError(f"trials must be at least 1 (got {trials})")
+            raise ParameterError(f"expected at least 1 trial, got {trials}")
         self.schema = schema
         self.answers = 0
         self._read = read
@@ -97,12 +106,12 @@ class Dialogue(Generic[T]):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What is to be sent."""
+        """The messages to be sent."""
         return tuple(self._messages)
 
     @property
     def open(self) -> bool:
-        """Whether another answer is due."""
+        """Whether another answer is expected."""
         return self.answers < self._trials and not (self._best is not None and not self._best.faults)
 
     def hear(self, text: str) -> None:
@@ -110,10 +119,13 @@ class Dialogue(Generic[T]):
 
         An answer of more than ``MAX_ANSWER`` characters is not read at all.
         """
-        self._take(self._read(text) if len(text) <= MAX_ANSWER else Reading(None, (_too_long(),)), text)
+        if len(text) > MAX_ANSWER:
+            self._take(Reading(None, (f"the answer is longer than {MAX_ANSWER} characters",)), text)
+        else:
+            self._take(self._read(text), text)
 
     def refuse(self, fault: str) -> None:
-        """Counts an answer that the model's framework could not read; the next round tells the fault."""
+        """Counts an answer that the model's framework could not read; the next round names the fault."""
         self._take(Reading(None, (fault,)), "(no answer in the form asked for)")
 
     def _take(self, reading: Reading[T], text: str) -> None:
@@ -144,7 +156,7 @@ class Dialogue(Generic[T]):
 
 
 def converse(dialogue: Dialogue[T], chat: Chat) -> Reading[T]:
-    """Asks until an answer has no faults, or no more answers are due.
+    """Asks until an answer has no faults, or the trials are used up.
 
     Raises:
         LLMError: The model cannot be reached.
@@ -167,20 +179,8 @@ async def aconverse(dialogue: Dialogue[T], chat: AsyncChat) -> Reading[T]:
     return dialogue.reading
 
 
-def _too_long() -> str:
-    return f"the answer is longer than {MAX_ANSWER} characters"
-
-
-# Reading what a chat model answered: JSON or YAML, bare or in a fence, checked against a pydantic model.
-
-_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)```", re.DOTALL)
-_SOURCE = "answer"
-
-ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
-
-
 def fenced(text: str) -> str:
-    """Returns what stands in the first fence of an answer; the whole answer where there is none."""
+    """Returns the content of the first fence of an answer; the whole answer where it has none."""
     match = _FENCE.search(text)
     return (match.group(1) if match else text).strip()
 
@@ -195,7 +195,7 @@ def read_answer(
     Args:
         text: The answer.
         schema: Its form.
-        faults: Says what is wrong with an answer that has the form.
+        faults: Returns what is wrong with an answer that has the form.
     """
     value, problems = _parse(fenced(text))
     if problems:
@@ -215,23 +215,15 @@ def _parse(text: str) -> tuple[Any, list[Problem]]:
     if isinstance(documents, Problem):
         return None, [documents]
     if len(documents) != 1:
-        return None, [Problem(f"one JSON or YAML document is due, {len(documents)} are there", _SOURCE)]
+        return None, [Problem(f"expected one JSON or YAML document, got {len(documents)}", _SOURCE)]
     return documents[0].value, []
 
 
-# Text of catalogs and users in prompts: delimited, so that it stays data.
-#
-# What stands in a block cannot close it: its angle brackets are escaped. It goes into the user's message only; the system's
-# message is the package's own text.
-
-_LONGEST = 600
-
-
 def data_block(name: str, value: Any) -> str:
-    """Returns a value as a block ``<name> ... </name>``: text as it is, all else as YAML.
+    """Returns a value as a block ``<name> ... </name>``: text as it is, all else as YAML; its angle brackets are escaped.
 
     Args:
-        name: Name of the block, a word of ours.
+        name: Name of the block, never text of a catalog or a user.
         value: Text, or plain values (mappings, lists, scalars).
     """
     text = value.strip() if isinstance(value, str) else dump_yaml(value).strip()
@@ -239,7 +231,7 @@ def data_block(name: str, value: Any) -> str:
 
 
 def entry(element: Element) -> dict[str, Any]:
-    """Returns what a chat model is shown of an element: the name that it is to be called by first, then what it is for."""
+    """Returns what a chat model is shown of an element: first the name that it is to use, then what the element is for."""
     shown: dict[str, Any] = {"name": element.name} if isinstance(element, Table | Field) else {"id": element.id}
     if isinstance(element, Field):
         shown |= {"type": element.data_type} if element.data_type else {}

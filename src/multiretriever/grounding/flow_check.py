@@ -1,7 +1,8 @@
-"""Checking a flow against the catalog: which of the names in it exist, which do not, and what is near to those.
+"""Checks the names in a flow against the catalog, and repairs those that do not exist.
 
-The shares of made-up steps and tables are the measures of "Reducing hallucination in structured outputs via
-Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189, section 4.2).
+The shares of hallucinated steps and tables are the measures of "Reducing hallucination in structured outputs via
+Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189, section 4.2). A repair puts the nearest real name in the
+place of each name that does not exist, or leaves it out, and reports each change; what it returns has no finding.
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ from multiretriever.core.flows import Flow, FlowStep, Trigger
 from multiretriever.core.names import similar_names
 
 Kind = Literal["trigger", "step", "input", "missing input", "table", "field"]
+Stand = Literal["trigger", "step"]
+Suggest = Callable[[str, Stand], "str | None"]
+_NEAR = 0.6
+_OF_FIELDS = ("values", "conditions", "field")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One name of a flow that the catalog does not bear out.
+    """One name of a flow that is not in the catalog, or a required input that is not given.
 
     Attributes:
         kind: What it should be; ``missing input`` for a required input that is not given.
         name: The name.
-        where: Where it stands: ``trigger`` or ``step 3``.
+        where: Its place: ``trigger`` or ``step 3``.
         nearest: The most similar real names, most similar first.
     """
 
@@ -51,11 +56,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class FlowCheck:
-    """What checking a flow gave.
+    """The result of checking a flow.
 
     Attributes:
         findings: All names that do not exist, and required inputs that are not given.
-        steps: Number of definitions in the flow, the trigger's left out.
+        steps: Number of steps in the flow, the trigger aside.
         tables: Number of tables named in the flow.
         fields: Number of fields named in the flow, of tables that exist.
     """
@@ -126,7 +131,7 @@ class _Checker:
 
     def _inputs(self, called: FlowStep | Trigger, step: Step, where: str) -> None:
         if not step.inputs:
-            return  # The source says nothing of its inputs.
+            return  # The source does not list its inputs.
         known = [item.name for item in step.inputs]
         for name in called.inputs:
             if name not in known:
@@ -153,25 +158,15 @@ class _Checker:
         self.findings.append(Finding(kind, name, where, similar_names(name, known)))
 
 
-# Repairing a flow: every name that does not exist becomes the nearest real one, or is left out, and each change is told.
-#
-# What comes out has no finding (``check_flow``), whatever went in.
-
-Stand = Literal["trigger", "step"]
-Suggest = Callable[[str, Stand], "str | None"]
-_NEAR = 0.6
-_OF_FIELDS = ("values", "conditions", "field")
-
-
 @dataclass(frozen=True)
 class Change:
     """One thing that was changed in what was generated.
 
     Attributes:
-        where: Where it stands: ``trigger``, ``step 3``.
+        where: Its place: ``trigger``, ``step 3``.
         kind: What it is: ``step``, ``table``, ``field``, ``input``, ...
         was: What was generated; blank where something was missing.
-        now: What stands there now; blank where it was left out.
+        now: What it is now; blank where it was left out.
     """
 
     where: str
@@ -192,13 +187,13 @@ def repair_flow(
     """Repairs the names in a flow.
 
     A definition, table, field or input becomes the real one whose name is most similar (Ratcliff-Obershelp similarity of at least
-    0.6). Without one, a definition becomes what ``suggest`` gives; a step without any definition is left out, and what stood in
+    0.6). Without one, a definition becomes what ``suggest`` returns; a step without any definition is left out, and what stood in
     its block moves up; a field or input is left out. A required input that is missing is left open: ``{{input.NAME}}``.
 
     Args:
         flow: The flow.
         catalog: What there is.
-        suggest: Gives the id of a step for an annotation where no name is near, say the best that is retrieved for it.
+        suggest: Returns the id of a step for an annotation where no name is near, such as the best that is retrieved for it.
 
     Returns:
         The repaired flow, for which ``check_flow`` has no finding, and what was changed.
@@ -243,7 +238,7 @@ class _Repairer:
         return called.model_copy(update={"definition": definition, "inputs": inputs})
 
     def _definition(self, called: FlowStep | Trigger, kind: Stand, where: str) -> tuple[Step | None, str]:
-        """Returns the step, and what the flow calls it: a name that exists stays as it is written."""
+        """Returns the step, and what the flow calls it: a name that exists is kept as it is written."""
         name, trigger = called.definition or "", kind == "trigger"
         found = find_steps(self.catalog, name, trigger=trigger)
         if found:
@@ -252,7 +247,7 @@ class _Repairer:
         now = nearest_name(name, known) or self.suggest(called.annotation, kind)
         step = known.get(now or "")
         now = step.id if step else ""
-        self._tell(where, kind, name or "(none)", now)
+        self._report(where, kind, name or "(none)", now)
         return step, now
 
     def _known_inputs(self, given: Mapping[str, Any], step: Step, where: str) -> dict[str, Any]:
@@ -261,13 +256,13 @@ class _Repairer:
         for name, value in given.items():
             if name not in known:
                 now = nearest_name(name, (item for item in known if item not in kept))
-                self._tell(where, "input", name, now or "")
+                self._report(where, "input", name, now or "")
                 if now:
                     kept[now] = value
         return kept
 
     def _table(self, inputs: dict[str, Any], step: Step, where: str) -> Table | None:
-        """Returns the table whose fields are meant: as ``check_flow`` takes it, that of the last input of type table."""
+        """Returns the table whose fields are meant: that of the last input of type table, as for ``check_flow``."""
         table: Table | None = None
         for item in step.inputs:
             name = inputs.get(item.name)
@@ -276,13 +271,13 @@ class _Repairer:
             table = next(iter(self.catalog.find("table", name)), None)
             if table is None:
                 now = nearest_name(name, (item.name for item in self.catalog.of("table")))
-                self._tell(where, "table", name, now or "")
+                self._report(where, "table", name, now or "")
                 self._put(inputs, item, now)
                 table = next(iter(self.catalog.find("table", now)), None) if now else None
         return table
 
     def _without_fields(self, inputs: dict[str, Any], step: Step, where: str) -> None:
-        """Leaves out what names fields where nobody can say of which table they are."""
+        """Leaves out what names fields where their table is not known."""
         tables = [item.name for item in step.inputs if item.type == "table"]
         if not tables or any(inputs.get(name) not in (None, "") for name in tables):
             return
@@ -290,7 +285,7 @@ class _Repairer:
             value = inputs.get(item.name)
             if item.type in _OF_FIELDS and value and not (isinstance(value, str) and at_run_time(value)):
                 names = ", ".join(fields_named(FlowStep(order=1, inputs={item.name: value}), step, ()))
-                self._tell(where, "table with the fields", names, "")
+                self._report(where, "table with the fields", names, "")
                 del inputs[item.name]
 
     def _fields(self, inputs: dict[str, Any], step: Step, table: Table, where: str) -> None:
@@ -323,7 +318,7 @@ class _Repairer:
                 continue
             name: str | None = condition.field
             if name not in known:
-                # What is no comparison at all cannot be mended by another name.
+                # Text without a comparison is not repaired by another name.
                 name = self._field(condition.field, known if condition.operator else (), where)
             if name:
                 either = "OR" if part.startswith("OR") and kept else ""
@@ -332,14 +327,14 @@ class _Repairer:
 
     def _field(self, name: str, known: Iterable[str], where: str) -> str | None:
         now = nearest_name(name, known)
-        self._tell(where, "field", name, now or "")
+        self._report(where, "field", name, now or "")
         return now
 
     def _required(self, inputs: dict[str, Any], step: Step, where: str) -> None:
         for item in step.inputs:
             if item.required and inputs.get(item.name) in (None, ""):
                 inputs[item.name] = f"{{{{input.{item.name}}}}}"
-                self._tell(where, "required input", "", item.name)
+                self._report(where, "required input", "", item.name)
 
     def _put(self, inputs: dict[str, Any], item: StepInput, value: Any) -> None:
         if value or value == inputs.get(item.name):
@@ -347,7 +342,7 @@ class _Repairer:
         else:
             del inputs[item.name]
 
-    def _tell(self, where: str, kind: str, was: str, now: str) -> None:
+    def _report(self, where: str, kind: str, was: str, now: str) -> None:
         self.changes.append(Change(where, kind, was, now))
 
 

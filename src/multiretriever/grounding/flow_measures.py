@@ -1,6 +1,6 @@
 """How near a generated flow is to the one that a person made for the same requirement.
 
-Shares of made-up names, trigger match and bag of steps are measures of "Reducing hallucination in structured outputs via
+Shares of hallucinated names, trigger match and bag of steps are measures of "Reducing hallucination in structured outputs via
 Retrieval-Augmented Generation" (Béchard and Ayala, arXiv 2404.08189, section 4.2); the bag is an F1 here, so that a flow of many
 steps is not better for that.
 """
@@ -58,20 +58,20 @@ def score_flow(generated: Flow | None, expected: Flow, catalog: Catalog) -> Flow
     """Measures a generated flow.
 
     Args:
-        generated: The flow; None where what was generated is none.
+        generated: The flow; None where what was generated is no flow.
         expected: What a person made for the same requirement.
-        catalog: What there is.
+        catalog: The catalog of both.
     """
-    due = None if expected.trigger is None else 0.0
+    no_trigger = None if expected.trigger is None else 0.0
     if generated is None:
-        return FlowScores(0.0, None, None, None, due, 0.0, 0.0, None)
+        return FlowScores(0.0, None, None, None, no_trigger, 0.0, 0.0, None)
     check = check_flow(generated, catalog)
     return FlowScores(
         valid=1.0,
         made_up_steps=check.made_up_step_share if check.steps else None,
         made_up_tables=check.made_up_table_share if check.tables else None,
         made_up_fields=check.made_up_field_share if check.fields else None,
-        trigger_match=None if due is None else float(trigger_match(generated, expected)),
+        trigger_match=None if expected.trigger is None else float(trigger_match(generated, expected)),
         bag_of_steps=bag_of_steps(generated, expected),
         order_similarity=order_similarity(generated, expected),
         fields_given_table=fields_given_table(generated, expected, catalog),
@@ -79,7 +79,7 @@ def score_flow(generated: Flow | None, expected: Flow, catalog: Catalog) -> Flow
 
 
 def trigger_match(generated: Flow, expected: Flow) -> bool:
-    """Tells whether both flows have the same trigger, or none."""
+    """Returns whether both flows have the same trigger, or none."""
     one, other = (flow.trigger and flow.trigger.definition for flow in (generated, expected))
     return (one or None) == (other or None)
 
@@ -109,8 +109,8 @@ def _definitions(flow: Flow) -> list[str]:
     return [step.definition or "" for step in flow.steps]
 
 
-def _f1(found: int, given: int, due: int) -> float:
-    return 2 * found / (given + due) if given + due else 1.0
+def _f1(found: int, given: int, expected: int) -> float:
+    return 2 * found / (given + expected) if given + expected else 1.0
 
 
 def _longest_common_subsequence(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
@@ -125,7 +125,7 @@ def _longest_common_subsequence(one: Sequence[Hashable], other: Sequence[Hashabl
 
 
 def _fields_by_table(flow: Flow, catalog: Catalog) -> dict[str, set[str]]:
-    """Returns the fields that a flow names, by the id of their table; tables without fields are there too."""
+    """Returns the fields that a flow names by the id of their table, tables without fields included."""
     found: dict[str, set[str]] = defaultdict(set)
     called: list[FlowStep | Trigger] = [*([flow.trigger] if flow.trigger else []), *flow.steps]
     for item in called:

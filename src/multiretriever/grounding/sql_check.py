@@ -1,4 +1,4 @@
-"""Checking a query in SQL against the catalog, and repairing the names in it.
+"""Checks the names in a query in SQL against the catalog, and repairs those that do not exist.
 
 Needs the extra ``code``: ``pip install "multiretriever[code]"``.
 """
@@ -10,8 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import MissingDependencyError
+
+# Before the modules that are written over its trees.
+try:
+    from sqlglot import Token, TokenType, exp, parse, tokenize
+    from sqlglot.errors import SqlglotError
+except ImportError as error:
+    raise MissingDependencyError('checking SQL needs sqlglot; install it with: pip install "multiretriever[code]"') from error
+
+from multiretriever.core.catalog import Catalog
 from multiretriever.grounding.code_check import CodeCheck, CodeFinding, nearest_names
 from multiretriever.grounding.flow_check import Change
 from multiretriever.grounding.sql_names import Names, Unknown, resolve_names
@@ -19,19 +27,14 @@ from multiretriever.grounding.sql_schema import RelationalSchema
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
+
 FUNCTIONS = frozenset(
     "abs avg ceil ceiling coalesce count cume_dist current_date current_time current_timestamp date datetime dense_rank exp "
     "first_value floor glob group_concat ifnull iif instr json_array_length json_extract -> ->> julianday lag last_value lead "
     "length like ln log lower ltrim max min mod nth_value ntile nullif percent_rank pow power quote rank round row_number rtrim "
     "sign sqrt strftime string_agg substr substring sum time total trim trunc typeof unicode unixepoch upper".split()
 )
-"""Functions that a query may call: those that only compute, with results no larger than what they are given."""
-
-try:
-    from sqlglot import Token, TokenType, exp, parse, tokenize
-    from sqlglot.errors import SqlglotError
-except ImportError as error:
-    raise MissingDependencyError('checking SQL needs sqlglot; install it with: pip install "multiretriever[code]"') from error
+"""Functions that a query may call: those that only compute, with results no larger than their arguments."""
 
 MAX_TOKENS = 2_000
 MAX_DEPTH = 40
@@ -44,8 +47,8 @@ _ROUNDS = 3
 def check_sql(sql: str, catalog: Catalog | RelationalSchema, *, dialect: str = "sqlite") -> CodeCheck:
     """Checks a query: that it is one query, and that every table and column in it exists.
 
-    Aliases, common table expressions, subqueries, ``*``, correlated subqueries and unions are seen through; a column is looked
-    for in its own table, with the fields that this one inherits. Ambiguous names are left to the database.
+    Aliases, common table expressions, subqueries, ``*``, correlated subqueries and unions are resolved; a column is looked up in
+    its own table, with the fields that it inherits. Ambiguous names are left to the database.
 
     Args:
         sql: The query.
@@ -66,10 +69,10 @@ def check_sql(sql: str, catalog: Catalog | RelationalSchema, *, dialect: str = "
 def repair_sql(sql: str, catalog: Catalog | RelationalSchema, *, dialect: str = "sqlite") -> tuple[str, tuple[Change, ...]]:
     """Replaces names that do not exist by the most similar real ones (Ratcliff-Obershelp similarity of at least 0.6).
 
-    A name in double quotes that is compared with something, and that no column is called like, becomes text, as SQLite reads it.
+    A name in double quotes that is compared with something, and that is no column, becomes text, as SQLite reads it.
 
     Returns:
-        The query and what was changed; check it again, since not every name has a real one near to it.
+        The query and what was changed. Check it again: not every name has a similar real one.
     """
     changes: list[Change] = []
     tree = _parse(sql, dialect)
@@ -105,7 +108,7 @@ def _parse(sql: str, dialect: str) -> exp.Query | CodeFinding:
 
 
 def _refused(tokens: list[Token]) -> CodeFinding | None:
-    """What can be said of a text before it is parsed: a parser calls itself for every level, and reads much that is no query."""
+    """Returns what is wrong with a text before it is parsed: a parser recurses for every level, and reads more than queries."""
     if not tokens:
         return CodeFinding("syntax", "there is no query", "line 1")
     if len(tokens) > MAX_TOKENS:
@@ -169,7 +172,7 @@ def _mend(item: Unknown) -> Change | None:
 
 
 def _rename(table: exp.Table, name: str) -> None:
-    """Gives a table another name; what it was called before stays what its columns call it."""
+    """Renames a table, and with it the columns that name it."""
     before = table.name
     for part in ("db", "catalog"):
         table.set(part, None)
@@ -190,7 +193,7 @@ def _may_be_text(node: exp.Column) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The parser's remark that it does not know a statement is told by the check, and not on the log beside it."""
+    """Keeps the parser's warning of an unknown statement off the log; the check reports it."""
     logger = logging.getLogger("sqlglot")
     before = logger.disabled
     logger.disabled = True

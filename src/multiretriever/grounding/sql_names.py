@@ -1,7 +1,7 @@
-"""Resolving the names of a parsed query: which table or column each one means, and which mean nothing.
+"""Resolves the names of a parsed query: which table or column each one means, and which mean nothing.
 
-Written over the syntax tree of sqlglot. Its own scopes leave some columns out, so that a made-up one in ``HAVING`` would not be
-seen.
+Works on the syntax tree of sqlglot. Its own scopes leave some columns out, so that a hallucinated one in ``HAVING`` would not be
+found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlglot.expressions import Expr  # the root of all nodes; before sqlglot 29 it was called Expression
 
 Outputs = tuple[str, ...] | None
-"""Names of the columns that a table or query gives; None where they cannot be known, since a table in it is made up."""
+"""Names of the columns that a table or query returns; None where they are not known, since a table in it does not exist."""
 _MAIN = ("", "main")
 
 
@@ -28,7 +28,7 @@ class Unknown:
 
     Attributes:
         kind: What it should be; ``alias`` for a table that a column is said to be of.
-        node: Where it stands in the tree: a table, a column, or the identifier of ``USING``.
+        node: Its place in the tree: a table, a column, or the identifier of ``USING``.
         name: The name as it was written.
         known: What it could have been.
     """
@@ -58,7 +58,7 @@ class Names:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What can be named in one query: its sources, the names it gives to its results, and all of the query around it."""
+    """What can be named in one query: its sources, the names of its results, and the queries around it."""
 
     ctes: Mapping[str, Outputs]
     outer: _Frame | None = None
@@ -85,7 +85,7 @@ class _Resolver:
         self._schema = schema
 
     def query(self, node: Expr, ctes: Mapping[str, Outputs], outer: _Frame | None) -> Outputs:
-        """Resolves a query; returns what its columns are called."""
+        """Resolves a query; returns the names of its columns."""
         if isinstance(node, exp.Query):
             ctes = self._ctes(node, ctes, outer)
         if isinstance(node, exp.Select):
@@ -100,7 +100,7 @@ class _Resolver:
         else:
             self.names.foreign.append(node)
             return None
-        # What stands behind a union or a query in parentheses (ORDER BY, LIMIT) speaks of its results.
+        # What follows a union or a query in parentheses (ORDER BY, LIMIT) names its results.
         done = {id(node.this), id(node.args.get("expression"))}
         for key, value in _children(node):
             if key not in ("with", "with_", "alias", "joins") and id(value) not in done:
@@ -112,7 +112,7 @@ class _Resolver:
         for cte in node.ctes:
             name, renamed = cte.alias.lower(), tuple(cte.alias_column_names)
             first = _first(cte.this)
-            if first is not cte.this and not _reads(first, name):  # It may read itself: it is what its first part gives.
+            if first is not cte.this and not _reads(first, name):  # It may read itself: it has the columns of its first part.
                 known[name] = renamed or _Resolver(self._schema).query(first, known, outer)
             outputs = self.query(cte.this, known, outer)
             known[name] = renamed or outputs
@@ -212,7 +212,7 @@ class _Resolver:
                 self.names.fields += 1
                 return
             if None in sources:
-                return  # It may be of the table that is made up.
+                return  # It may be of the table that does not exist.
             known += [*(name for item in sources for name in item or ()), *sorted(around.aliases)]
         self.names.fields += 1
         self.names.unknown.append(Unknown("field", node, node.name, tuple(dict.fromkeys(known))))

@@ -120,7 +120,7 @@ class RelationalSchema:
         return Relation(name, table, tuple(columns.values()), key)
 
     def _key(self, table: Table) -> str:
-        """The column that tells rows apart: the primary key that the source told of, or one that is named as keys are."""
+        """Returns the column that identifies rows: the primary key that the source declares, or one that is named as keys are."""
         if table.id not in self._keys:
             fields = self._catalog.fields_of(table)
             marked = [item.name for item in fields if item.metadata.get("primary_key") is True]
