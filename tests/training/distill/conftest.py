@@ -32,6 +32,7 @@ def make_list(scores=(), *, ids="abc", positive=0, known=(), rank=1, kind="given
     """A list of steps whose texts are ``text of`` their ids."""
     return CandidateList(
         query=query,
+        instruction="",
         query_id=query_id,
         element_type="step",
         kind=kind,

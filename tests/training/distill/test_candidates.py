@@ -5,10 +5,8 @@ from multiretriever.core import InstructionSet, ParameterError, Step
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
-from multiretriever.core.prompts import make_prompt
 from multiretriever.datasets import Dataset
 from multiretriever.training.distill import Corpora, ListBuilder, draw_pairs, fuse, read_lists, write_lists
-from multiretriever.training.distill.lists import plain_query, split_prompt
 from multiretriever.training.pairs import PairBuilder
 from multiretriever.training.recipe import DistillSettings, PairSettings
 
@@ -92,7 +90,7 @@ def test_files(lists, tmp_path, name):
 
 def test_a_list_that_is_not_one(make_list, tmp_path):
     write_lists(tmp_path / "l.jsonl", [make_list(), make_list([0.5, 0.4])])
-    with pytest.raises(DatasetError, match=r"l\.jsonl:2: a list has an id, a text and a score"):
+    with pytest.raises(DatasetError, match=r"l\.jsonl:2: expected an id, a text and a score"):
         list(read_lists(tmp_path / "l.jsonl"))
     with pytest.raises(ParameterError, match=r"lists are written as \.parquet or \.jsonl"):
         write_lists(tmp_path / "l.csv", [])
@@ -111,15 +109,6 @@ def test_drawing(pairs):
     assert len(draw_pairs(pairs, DistillSettings(max_lists=7))) == 7
     # A query keeps its answer when others come or go.
     assert set(draw_pairs(pairs[: len(pairs) // 2], SHORT)[:-1]) <= set(drawn)
-
-
-def test_words_that_are_looked_up(small):
-    instructions = InstructionSet.default()
-    for example in small.stream(None, descriptions=("catalog_item",)):
-        instructed = make_prompt(example.query, example.element_type, example.context, instructions=instructions)
-        bare = make_prompt(example.query, example.element_type, example.context, instructions=None)
-        assert plain_query(split_prompt(instructed.text, instructed.template)) == bare.text
-    assert plain_query(split_prompt("bare: no: yaml", "")) == "bare: no: yaml"
 
 
 def test_no_retriever(small):

@@ -7,10 +7,10 @@ import pytest
 
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError
+from multiretriever.core.instructions import Prompt
 from multiretriever.training.distill import CrossEncoderTeacher, EnsembleTeacher, FileTeacher, Teacher, load_teacher
 from multiretriever.training.distill import cross_encoder as module
 from multiretriever.training.distill.cross_encoder import QueryReader
-from multiretriever.training.distill.lists import split_prompt
 from multiretriever.training.distill.scores import ScoreLog
 from multiretriever.training.export.restore import find_base
 
@@ -90,10 +90,10 @@ def test_scores_that_are_not_finite(teacher, lists, monkeypatch):
 
 def test_the_newest_part_of_a_query_is_read(teacher):
     reader = QueryReader(teacher._model.tokenizer, 32)
-    prompt = split_prompt("Represent this:\nflow: " + "old step " * 40 + "\nannotation: tell the team", "step.flow")
+    prompt = Prompt("Represent this:", "flow: " + "old step " * 40 + "\nannotation: tell the team", "step.flow")
     assert reader.read(prompt).endswith("old step \nannotation: tell the team")
     assert len(reader.token_starts(reader.read(prompt))) <= reader.window == 18
-    assert reader.read(split_prompt("Represent this:\nannotation: tell them", "step.annotation")) == "annotation: tell them"
+    assert reader.read(Prompt("Represent this:", "annotation: tell them", "step.annotation")) == "annotation: tell them"
 
 
 def test_another_length_is_another_teacher(teacher, teacher_folder):

@@ -20,7 +20,7 @@ QUICK = {"steps": 4, "batch_size": 4, "max_tokens": 24, "save_every": 2}
 def pair(query, positive, negatives):
     ids = tuple(f"n{place}" for place in range(len(negatives)))
     kinds = ("random",) * len(ids)
-    return Pair(query, positive, tuple(negatives), "step", "given", "", "en", "d", query, "p", ids, kinds, ("p",))
+    return Pair(query, "", query, (), positive, tuple(negatives), "step", "given", "", "en", "d", query, "p", ids, kinds, ("p",))
 
 
 ACTIONS = ["post a message", "open a ticket", "close the door", "print a label", "order a lamp", "call a taxi"]

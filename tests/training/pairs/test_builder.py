@@ -25,6 +25,9 @@ def test_a_pair_is_what_the_encoder_reads(dataset):
     assert pair.query == (
         "Represent this annotation and scope for searching the step that does it:\nscope: chat\nannotation: say hello"
     )
+    assert pair.instruction == "Represent this annotation and scope for searching the step that does it:"
+    assert (pair.prompt.body, pair.prompt.text) == ("scope: chat\nannotation: say hello", pair.query)
+    assert (pair.bare, pair.context) == ("chat\nsay hello", ("scope",))
     assert pair.positive == "post message\nchat\nWrites into a channel."
     assert (pair.positive_id, pair.relevant_ids) == ("chat.post_message", ("chat.post_message",))
     assert (pair.template, pair.kind, pair.element_type) == ("step.annotation.scope", "step.annotation.scope", "step")
@@ -35,6 +38,15 @@ def test_a_pair_is_what_the_encoder_reads(dataset):
 def test_without_instructions(dataset):
     pairs, _ = build(dataset, kinds=("step.annotation.scope",))
     assert (pairs[1].query, pairs[1].template) == ("chat\nsay hello", "")
+    assert (pairs[1].bare, pairs[1].prompt.text) == ("chat\nsay hello", "chat\nsay hello")
+
+
+def test_the_bare_query_is_the_same_with_and_without_instructions(dataset):
+    settings = {"descriptions": ("catalog_item",), "random_negatives": 0}
+    instructed, _ = build(dataset, instructions=InstructionSet.default(), **settings)
+    without, _ = build(dataset, **settings)
+    assert [pair.bare for pair in instructed] == [pair.bare for pair in without] == [pair.query for pair in without]
+    assert {"flow", "scope", "table"} <= {name for pair in instructed for name in pair.context}
 
 
 def test_every_kind_is_made_and_each_answer_is_a_pair(dataset):

@@ -55,7 +55,8 @@ def test_other_suffixes_are_refused(tmp_path):
     ("name", "text", "message"),
     [
         ("a.jsonl", "{}\n", "a.jsonl:1: the key 'query' is missing"),
-        ("a.jsonl", "[1]\n", "a.jsonl:1: an object is due"),
+        ("a.jsonl", '{"query": "as earlier versions wrote it"}\n', "a.jsonl:1: the key 'instruction' is missing"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: expected an object, got a list"),
         ("a.jsonl", "{\n", "a.jsonl:1: not JSON"),
         ("a.parquet", "no", "not Parquet"),
         ("gone.parquet", None, "there is no such file"),

@@ -21,6 +21,9 @@ def made(dataset, **settings):
 def pair(element, query_id, *, kind="step.annotation"):
     return Pair(
         query="q",
+        instruction="",
+        bare="q",
+        context=(),
         positive="p",
         negatives=(),
         element_type=kind.partition(".")[0],

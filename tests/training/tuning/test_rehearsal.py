@@ -6,10 +6,13 @@ from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import Pair
 from multiretriever.training.tuning.rows import TrainingWindow, add_rehearsal, make_rows, rehearsal_texts
 
+INSTRUCTION = "Represent this annotation for searching the step that does it:"
 
-def pair(body, template="step.annotation", instruction="Represent this annotation for searching the step that does it:"):
-    query = f"{instruction}\n{body}" if template else body
-    return Pair(query, "text", (), "step", "step.annotation", template, "en", "d", body, "a", (), (), ("a",))
+
+def pair(text, context=(), instruction=INSTRUCTION):
+    query = f"{instruction}\nannotation: {text}" if instruction else text
+    template = "step.annotation" if instruction else ""
+    return Pair(query, instruction, text, context, "text", (), "step", "given", template, "en", "d", text, "a", (), (), ("a",))
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +22,18 @@ def window():
 
 def test_texts_are_queries_without_instruction_and_context_each_once():
     pairs = [
-        pair("annotation: tell the owner"),
-        pair("annotation: tell the owner"),
-        pair("scope: chat\nannotation: say hello"),
-        pair('requirement: "when: a case opens"'),
-        pair("bare text", template=""),
+        pair("tell the owner"),
+        pair("tell the owner"),
+        pair("chat\nsay hello", context=("scope",)),
+        pair("when: a case opens"),
+        pair("bare text", instruction=""),
     ]
     assert sorted(rehearsal_texts(pairs, 10)) == ["bare text", "tell the owner", "when: a case opens"]
 
 
 def test_passages_are_of_several_queries():
     bodies = [f"say{number}" for number in range(50)]
-    drawn = rehearsal_texts([pair(f"annotation: {body}") for body in bodies], 10, passages=20)
+    drawn = rehearsal_texts([pair(body) for body in bodies], 10, passages=20)
     alone, passages = drawn[:10], [text.split() for text in drawn[10:]]
     assert len(set(alone)) == 10
     assert set(alone) <= set(bodies)
@@ -40,13 +43,13 @@ def test_passages_are_of_several_queries():
 
 
 def test_passages_of_few_texts_hold_none_twice():
-    pairs = [pair("annotation: one"), pair("annotation: two")]
+    pairs = [pair("one"), pair("two")]
     assert {tuple(sorted(text.split())) for text in rehearsal_texts(pairs, 0, passages=5)} == {("one", "two")}
     assert rehearsal_texts([], 5, passages=5) == []
 
 
 def test_of_more_texts_a_part_is_drawn_the_same_for_a_seed():
-    pairs = [pair(f"annotation: say {number}") for number in range(50)]
+    pairs = [pair(f"say {number}") for number in range(50)]
     drawn = rehearsal_texts(pairs, 10, seed=1)
     assert len(set(drawn)) == 10
     assert drawn == rehearsal_texts(list(reversed(pairs)), 10, seed=1)
@@ -55,7 +58,7 @@ def test_of_more_texts_a_part_is_drawn_the_same_for_a_seed():
 
 
 def test_rows_have_the_text_below_the_general_instruction_and_bare(window):
-    rows, answers = make_rows([pair("annotation: tell the owner")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner")], negatives=0, fit=window.fit)
     add_rehearsal(rows, answers, ["tell the owner", "word " * 100], InstructionSet.default(), window)
     made = rows["rehearsal"]
     assert made.queries[0] == "Represent this text for searching relevant items:\nquery: tell the owner"
@@ -67,13 +70,13 @@ def test_rows_have_the_text_below_the_general_instruction_and_bare(window):
 
 
 def test_without_instructions_the_text_is_bare_on_both_sides(window):
-    rows, answers = make_rows([pair("tell the owner", template="")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner", instruction="")], negatives=0, fit=window.fit)
     add_rehearsal(rows, answers, ["tell the owner"], None, window)
     assert (rows["rehearsal"].queries, rows["rehearsal"].documents) == (["tell the owner"], [("tell the owner",)])
 
 
 def test_without_texts_there_is_no_group(window):
-    rows, answers = make_rows([pair("annotation: tell the owner")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner")], negatives=0, fit=window.fit)
     add_rehearsal(rows, answers, [], InstructionSet.default(), window)
     assert list(rows) == ["d/step"]
     assert not answers.held

@@ -5,6 +5,9 @@ from multiretriever.training.tuning.rows import contrastive_data, make_rows, ran
 def pair(query, positive, *negatives, element_type="step", dataset="d", relevant=()):
     return Pair(
         query=query,
+        instruction="",
+        bare=query,
+        context=(),
         positive=f"text of {positive}",
         negatives=tuple(f"text of {name}" for name in negatives),
         element_type=element_type,

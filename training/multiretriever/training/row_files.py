@@ -35,7 +35,7 @@ def check_suffix(path: str | Path, what: str) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ParameterError(f"{what} are written as {' or '.join(SUFFIXES)} (got {str(path)!r})")
+        raise ParameterError(f"{what} are written as {' or '.join(SUFFIXES)}, got {str(path)!r}")
     if path.suffix.lower() == ".parquet":
         pyarrow()
     return path
@@ -106,7 +106,7 @@ def _write_parquet(path: Path, rows: Iterable[Any], kind: type[Any]) -> int:
 
 
 def read_rows(path: str | Path, kind: type[_Row]) -> Iterator[_Row]:
-    """Gives the rows of a file, a batch in memory at a time.
+    """Yields the rows of a file, a batch in memory at a time.
 
     Raises:
         DatasetError: The file is not there or not one of such rows.
@@ -120,7 +120,7 @@ def read_rows(path: str | Path, kind: type[_Row]) -> Iterator[_Row]:
 
 
 def read_values(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Gives each row of a file as plain values, with its number from 1. Raises what ``read_rows`` raises."""
+    """Yields each row of a file as plain values, with its number from 1. Raises what ``read_rows`` raises."""
     path = Path(path)
     if not path.is_file():
         raise DatasetError([Problem("there is no such file", str(path))])
@@ -135,7 +135,7 @@ def _line_values(path: Path) -> Iterator[dict[str, Any]]:
             except ValueError as error:
                 raise DatasetError([Problem(f"not JSON: {error}", str(path), number)]) from error
             if not isinstance(values, dict):
-                raise DatasetError([Problem("an object is due", str(path), number)])
+                raise DatasetError([Problem(f"expected an object, got a {type(values).__name__}", str(path), number)])
             yield values
 
 

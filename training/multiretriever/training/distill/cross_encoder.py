@@ -16,7 +16,7 @@ from multiretriever.core.encoders import make_fingerprint
 from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError, MissingDependencyError
 from multiretriever.core.instructions import Prompt
 from multiretriever.core.progress import OnProgress, bars
-from multiretriever.training.distill.lists import CandidateList, fitted, split_prompt
+from multiretriever.training.distill.lists import CandidateList, fitted
 from multiretriever.training.distill.scores import ScoreLog, Scores, key_of
 from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import Pair
@@ -268,15 +268,15 @@ def train_teacher(
 def _rows(pairs: Iterable[Pair], reader: QueryReader, settings: TeacherSettings) -> list[_Row]:
     """Returns query, text and label of each positive and negative, each once."""
     found: dict[_Row, None] = {}
-    queries: dict[tuple[str, str], str] = {}
+    queries: dict[str, str] = {}
     negatives = 0
     for pair in pairs:
-        key = (pair.query, pair.template)
-        if key not in queries:
-            queries[key] = reader.read(split_prompt(*key))
-        found[(queries[key], pair.positive, 1.0)] = None
+        if pair.query not in queries:
+            queries[pair.query] = reader.read(pair.prompt)
+        query = queries[pair.query]
+        found[(query, pair.positive, 1.0)] = None
         for text in pair.negatives[: settings.negatives]:
-            found[(queries[key], text, 0.0)] = None
+            found[(query, text, 0.0)] = None
             negatives += 1
     if not found or not negatives:
         what = "no negatives are in the pairs; make pairs with negatives" if found else "there are no pairs"

@@ -1,4 +1,7 @@
-"""A list: one query, the candidates for it, and what a teacher thinks of each."""
+"""Lists of candidates: for each query what several retrievers find, fused, always its answer, and what a teacher thinks of each.
+
+Candidates are taken from the elements of one type of one dataset, by BM25 and by the vectors of encoders.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import random
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,43 +22,12 @@ from multiretriever.core.encoders import Encoder, Vectors, Windowed
 from multiretriever.core.errors import DatasetError, ParameterError, Problem, QueryTruncatedWarning
 from multiretriever.core.index.lexical import LexicalIndex, top
 from multiretriever.core.instructions import Prompt
-from multiretriever.core.names import split_words
 from multiretriever.core.prompts import fit_prompt
-from multiretriever.core.yaml_io import parse_yaml
 from multiretriever.datasets import Dataset
 from multiretriever.training.pairs import Pair
-from multiretriever.training.pairs.pair import element_text
+from multiretriever.training.pairs.pair import element_text, prompt_of
 from multiretriever.training.recipe import DistillSettings
 from multiretriever.training.row_files import read_rows, write_rows
-
-# The query of a training pair taken apart again: instruction, body, and the plain words of both.
-
-# Long parts of the context: no words to look up.
-_LONG = ("requirement", "flow")
-
-
-def split_prompt(text: str, template: str) -> Prompt:
-    """Returns the prompt that a query text was made of: with a template its first line is the instruction."""
-    if not template or "\n" not in text:
-        return Prompt("", text)
-    instruction, _, body = text.partition("\n")
-    return Prompt(instruction, body, template)
-
-
-def plain_query(prompt: Prompt) -> str:
-    """Returns what BM25 and encoders without instructions are given: the short values of the context and the query's own text.
-
-    This is what ``make_prompt`` gives without instructions.
-    """
-    if prompt.template is None:
-        return prompt.body
-    documents = parse_yaml(prompt.body, "query")
-    value = None if isinstance(documents, Problem) or len(documents) != 1 else documents[0].value
-    if not isinstance(value, Mapping) or not value:
-        return prompt.body
-    *context, (_, own) = value.items()  # the query's own text stands last
-    words = [split_words(str(item)) for key, item in context if key not in _LONG and isinstance(item, str | int | float)]
-    return "\n".join([*words, str(own)])
 
 
 def fitted(encoder: Encoder | Windowed, prompt: Prompt) -> str:
@@ -71,6 +43,7 @@ class CandidateList:
 
     Attributes:
         query: Instruction, context and query: the whole text that the student reads.
+        instruction: The first part of ``query``; blank without instructions.
         query_id: Id of the query.
         element_type: Type of the candidates.
         kind: Template id of the kind of query, as in ``Pair``.
@@ -86,6 +59,7 @@ class CandidateList:
     """
 
     query: str
+    instruction: str
     query_id: str
     element_type: str
     kind: str
@@ -124,7 +98,7 @@ class CandidateList:
     @property
     def prompt(self) -> Prompt:
         """The query, its instruction apart."""
-        return split_prompt(self.query, self.template)
+        return prompt_of(self.query, self.instruction, self.template)
 
 
 def write_lists(path: str | Path, lists: Iterable[CandidateList]) -> int:
@@ -133,7 +107,7 @@ def write_lists(path: str | Path, lists: Iterable[CandidateList]) -> int:
 
 
 def read_lists(path: str | Path) -> Iterator[CandidateList]:
-    """Gives the lists of a file.
+    """Yields the lists of a file.
 
     Raises:
         DatasetError: The file is not there or not one of lists, or a list has not as many ids, texts and scores.
@@ -143,14 +117,12 @@ def read_lists(path: str | Path) -> Iterator[CandidateList]:
         count = len(item.candidate_ids)
         if len(item.candidates) != count or len(item.scores) not in (0, count) or not 0 <= item.positive < count:
             message = (
-                f"a list has an id, a text and a score for each candidate, and a positive among them (got {count} ids, "
-                f"{len(item.candidates)} texts, {len(item.scores)} scores, positive {item.positive})"
+                f"expected an id, a text and a score for each candidate, and a positive among them, got {count} ids, "
+                f"{len(item.candidates)} texts, {len(item.scores)} scores and positive {item.positive}"
             )
             raise DatasetError([Problem(message, str(path), number)])
         yield item
 
-
-# Lists of candidates: for each query what several retrievers find, fused, and always its answer.
 
 CHUNK = 256
 # What each retriever puts up for the fusion: at least so many, and a multiple of the list's length.
@@ -232,7 +204,7 @@ class ListBuilder:
         self.left_out: Counter[str] = Counter()
 
     def build(self, pairs: Iterable[Pair]) -> Iterator[CandidateList]:
-        """Gives a list for each pair, those of one corpus after another.
+        """Yields a list for each pair, those of one corpus after another.
 
         Pairs whose positive has another text in the corpus are left out: their query was made of what the text hides.
         """
@@ -266,6 +238,7 @@ class ListBuilder:
             rows = [*rows[: self._settings.list_length - 1], positive]
         return CandidateList(
             query=pair.query,
+            instruction=pair.instruction,
             query_id=pair.query_id,
             element_type=pair.element_type,
             kind=pair.kind,
@@ -290,8 +263,6 @@ class ListBuilder:
             rows += rng.sample(left, missing)
         return rows
 
-
-# What candidates are taken from: the elements of one type of one dataset, with BM25 and vectors of their texts.
 
 _DESCRIPTION = ("description",)
 
@@ -323,8 +294,7 @@ class Corpus:
 
     def by_words(self, pairs: Sequence[Pair], depth: int) -> list[list[int]]:
         """Returns the rows of the best texts for each query by BM25, best first; none of those that share no word."""
-        return [top(self._lexical.scores(plain_query(split_prompt(pair.query, pair.template)), {}), depth).tolist()
-                for pair in pairs]  # fmt: skip
+        return [top(self._lexical.scores(pair.bare, {}), depth).tolist() for pair in pairs]
 
     def by_encoder(self, encoder: Encoder, pairs: Sequence[Pair], depth: int) -> list[list[int]]:
         """Returns the rows of the nearest texts for each query, nearest first; of equally near ones the earlier row."""
@@ -335,11 +305,8 @@ class Corpus:
 
 
 def _asked(encoder: Encoder, pair: Pair) -> str:
-    prompt = split_prompt(pair.query, pair.template)
-    if encoder.instructions is None:
-        # As retrieval does for encoders that were trained without instructions.
-        prompt = split_prompt(plain_query(prompt), "")
-    return fitted(encoder, prompt)
+    # Encoders that were trained without instructions read the bare query, as in retrieval.
+    return fitted(encoder, pair.prompt if encoder.instructions is not None else Prompt("", pair.bare))
 
 
 def _nearest(scores: npt.NDArray[np.float32], depth: int) -> list[int]:

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -370,9 +370,12 @@ def _digest(pairs: Sequence[Pair], corpora: Corpora, settings: DistillSettings, 
     digest = hashlib.sha256()
     values = settings.model_dump(include={"list_length", "fusion_constant", "seed"})
     used = [(item.fingerprint, item.instructions is None) for item in encoders]
-    digest.update(json.dumps([values, used, corpora.digest], sort_keys=True).encode())
+    columns = [column.name for column in fields(CandidateList)]
+    digest.update(json.dumps([values, used, corpora.digest, columns], sort_keys=True).encode())
     for pair in pairs:
-        digest.update(json.dumps([pair.query, pair.query_id, pair.dataset, pair.positive_id, pair.relevant_ids]).encode())
+        digest.update(
+            json.dumps([pair.query, pair.bare, pair.query_id, pair.dataset, pair.positive_id, pair.relevant_ids]).encode()
+        )
     return digest.hexdigest()
 
 

@@ -15,6 +15,8 @@ from multiretriever.core import Element, Encoder, Flow, InstructionSet, Paramete
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
 from multiretriever.core.instructions import Prompt
+from multiretriever.core.prompts import make_prompt
+from multiretriever.core.query import check_context
 from multiretriever.datasets import Dataset
 from multiretriever.training.pairs.balancing import Balancer
 from multiretriever.training.pairs.negatives import Miner, NegativeSampler
@@ -28,12 +30,13 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class _Kept:
-    """A query with those of its answers that are kept, and its text."""
+    """A query with those of its answers that are kept, and its text with and without instruction."""
 
     example: Example
     positives: tuple[str, ...]
     known: frozenset[str]
     prompt: Prompt
+    bare: str
 
 
 class PairBuilder:
@@ -83,7 +86,7 @@ class PairBuilder:
         self._miners: dict[str, Miner] = {}
 
     def build(self) -> Iterator[Pair]:
-        """Gives the pairs, in the order of the dataset.
+        """Yields the pairs, in the order of the dataset.
 
         Raises:
             DatasetError: A query has an answer that the catalog does not have, or a file is not valid.
@@ -141,7 +144,8 @@ class PairBuilder:
             if positives:
                 rng = self._chance(example, "text")
                 prompt = query_text(example, self._instructions, rng)
-                yield _Kept(example, positives, self._known.of(example), prompt)
+                bare = make_prompt(example.query, example.element_type, example.context, instructions=None).text
+                yield _Kept(example, positives, self._known.of(example), prompt, bare)
 
     def _chance(self, example: Example, purpose: str) -> random.Random:
         # By the query's id and not by its place, so that a query's pairs stay the same when others come or go.
@@ -177,6 +181,9 @@ class PairBuilder:
         negatives += [(other, "mined") for other in mined]
         return Pair(
             query=item.prompt.text,
+            instruction=item.prompt.instruction,
+            bare=item.bare,
+            context=tuple(check_context(example.context).lines),
             positive=self._text(positive, example.hidden),
             negatives=tuple(self._text(other, example.hidden) for other, _ in negatives),
             element_type=example.element_type,

@@ -1,4 +1,7 @@
-"""A training pair: a query as the encoder reads it, one element that answers it, and some that do not."""
+"""A training pair: a query as the encoder reads it, one element that answers it, and some that do not.
+
+Pairs are written as Parquet or JSON Lines, which ``datasets`` loads as they are.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ class Pair:
 
     Attributes:
         query: Instruction, context and query: the whole text that the encoder reads.
+        instruction: The first part of ``query``; blank without instructions.
+        bare: What encoders without instructions and BM25 read: the short values of the context and the query's own text.
+        context: Names of what is known beside the query's own text, such as ``table`` or ``flow``.
         positive: Text of an element that answers the query.
         negatives: Texts of elements of the same type that do not.
         element_type: Type of the elements.
@@ -37,6 +43,9 @@ class Pair:
     """
 
     query: str
+    instruction: str
+    bare: str
+    context: tuple[str, ...]
     positive: str
     negatives: tuple[str, ...]
     element_type: str
@@ -50,6 +59,11 @@ class Pair:
     negative_kinds: tuple[str, ...]
     relevant_ids: tuple[str, ...]
 
+    @property
+    def prompt(self) -> Prompt:
+        """The query, its instruction apart."""
+        return prompt_of(self.query, self.instruction, self.template)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the row as plain values."""
         return to_dict(self)
@@ -60,7 +74,10 @@ class Pair:
         return from_dict(cls, row)
 
 
-# What the encoder reads: the text of an element, and of a query with its instruction and context.
+def prompt_of(query: str, instruction: str, template: str) -> Prompt:
+    """Returns the prompt of a row, which keeps the whole text of its query and the instruction at its start."""
+    return Prompt(instruction, query[len(instruction) + 1 :] if instruction else query, template or None)
+
 
 # What somebody who builds a flow may not have filled in yet. None stands first: half of the flows are left as they are.
 _LEFT_OUT: tuple[tuple[str, ...], ...] = ((), (), (), ("name", "label"), ("requirement",), ("name", "label", "scope"))
@@ -95,9 +112,6 @@ def _varied(flow: Flow, rng: random.Random) -> Flow:
         steps = tuple(step.model_copy(update={"inputs": {}}) for step in flow.steps)
         flow = flow.model_copy(update={"steps": steps})
     return flow
-
-
-# All answers of a query that are known anywhere, so that none of them is taken for a wrong one.
 
 
 class KnownAnswers:
@@ -142,8 +156,6 @@ def _key(element_type: str, query: str, context: Mapping[str, Any]) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-# Writing pairs as Parquet or JSON Lines, and reading them back; both are loaded by ``datasets`` as they are.
-
 _WHAT = "pairs"
 
 
@@ -170,10 +182,11 @@ def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> int:
 
 
 def read_pairs(path: str | Path) -> Iterator[Pair]:
-    """Gives the pairs of a file, a batch in memory at a time.
+    """Yields the pairs of a file, a batch in memory at a time.
 
     Raises:
-        DatasetError: The file is not there or not one of pairs.
+        DatasetError: The file is not there or not one of pairs; or it lacks a column, as files of earlier versions do: make them
+            anew.
         MissingDependencyError: It is Parquet, and pyarrow is not installed.
     """
     yield from read_rows(path, Pair)

@@ -16,7 +16,6 @@ from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import ANY_TYPE, Prompt
 from multiretriever.core.prompts import fit_prompt
 from multiretriever.core.query import check_context
-from multiretriever.core.yaml_io import parse_yaml
 from multiretriever.training.pairs import Pair
 
 Places = NDArray[np.int64]
@@ -108,7 +107,7 @@ def make_rows(pairs: Sequence[Pair], *, negatives: int, fit: Callable[[Pair], st
     Args:
         pairs: The pairs.
         negatives: Negatives of each pair that become columns; pairs with fewer are left out.
-        fit: Gives the query of a pair, cut to what the encoder reads.
+        fit: Returns the query of a pair, cut to what the encoder reads.
     """
     answers = Answers()
     numbers: dict[str, int] = {}
@@ -188,21 +187,11 @@ _IN_PASSAGE = (2, 5)  # queries of a passage, at least and at most: about 25 to 
 
 def rehearsal_texts(pairs: Iterable[Pair], most: int, passages: int = 0, seed: int = 0) -> list[str]:
     """Returns ``most`` bare queries at most, each once and in random order, then ``passages`` of several; none with a context."""
-    texts = sorted({text for pair in pairs if (text := _bare(pair))})
+    texts = sorted({pair.bare for pair in pairs if not pair.context})
     chance = random.Random(seed)
     chance.shuffle(texts)
     counts = [min(chance.randint(*_IN_PASSAGE), len(texts)) for _ in range(passages if texts else 0)]
     return texts[:most] + [" ".join(chance.sample(texts, count)) for count in counts]
-
-
-def _bare(pair: Pair) -> str:
-    """Returns the query of a pair without its instruction; blank where context stands beside it."""
-    if not pair.template:
-        return pair.query
-    body = pair.query.partition("\n")[2]
-    documents = parse_yaml(body, "query")
-    value = documents[0].value if isinstance(documents, Sequence) and documents else None
-    return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else ""
 
 
 def add_rehearsal(
@@ -251,8 +240,7 @@ class TrainingWindow:
 
     def fit(self, pair: Pair) -> str:
         """Returns the query of a pair, cut."""
-        instruction, _, body = pair.query.partition("\n") if pair.template else ("", "", pair.query)
-        return self.cut(Prompt(instruction, body))
+        return self.cut(pair.prompt)
 
     def cut(self, prompt: Prompt) -> str:
         """Returns the text of a prompt, cut."""
