@@ -14,7 +14,9 @@ from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.training.queries import Document, Estimate, LlmQueryWriter, TemplateQueryWriter, WriterSettings, Written
+    from multiretriever.training.queries import Document, LlmQueryWriter, TemplateQueryWriter, WriterSettings
+    from multiretriever.training.queries.documents import Written
+    from multiretriever.training.queries.writer import Estimate
 
 _SHOWN = 5
 Source = Annotated[Path, typer.Argument(metavar="DATASET", help="Dataset folder, catalog, or BEIR folder: what queries are for.")]
@@ -142,7 +144,7 @@ def _llm_writer(
 ) -> LlmQueryWriter:
     from multiretriever.datasets import read_queries
     from multiretriever.training.queries import LlmQueryWriter, Prompts, examples_of
-    from multiretriever.training.queries.journal import FILE
+    from multiretriever.training.queries.documents import ANSWERS_FILE
 
     shown = () if examples is None else examples_of(dataset, list(read_queries(examples)))
     made = Prompts.default(examples=shown) if prompts is None else Prompts.from_path(prompts, examples=shown)
@@ -150,7 +152,7 @@ def _llm_writer(
         llm,
         settings,
         prompts=made,
-        journal=output / FILE,
+        journal=output / ANSWERS_FILE,
         language=dataset.settings.language,
         concurrency=limits["concurrency"],
         trials=limits["trials"],

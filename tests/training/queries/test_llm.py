@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from multiretriever.core import CatalogItem, LLMError, ParameterError
 from multiretriever.core.example import Example
-from multiretriever.training.queries import Document, Journal, LlmQueryWriter, Prompts, WriterSettings, examples_of
+from multiretriever.training.queries import Document, LlmQueryWriter, Prompts, WriterSettings, examples_of
 from multiretriever.training.queries.query_prompts import read_answer
 
 REFINE = WriterSettings(kinds=("refine",))
@@ -176,7 +176,7 @@ def test_a_crash_loses_at_most_the_line_at_hand(tmp_path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
     path.write_text("something else\n")
     with pytest.raises(ParameterError, match=r"answers\.jsonl:1 is no answer"):
-        Journal(path)
+        writer(model(), journal=path)
 
 
 def test_an_interruption_keeps_what_was_answered(tmp_path):

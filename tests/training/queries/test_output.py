@@ -89,7 +89,7 @@ def test_documents(dataset):
     drawn = documents_of(dataset, sample=2, seed=3)
     assert drawn == documents_of(dataset, sample=2, seed=3)
     assert len(drawn) == 2 * len(dataset.catalog.types)
-    with pytest.raises(ParameterError, match="a sample"):
+    with pytest.raises(ParameterError, match="expected a sample"):
         documents_of(dataset, sample=0)
     with pytest.raises(ParameterError, match="no elements of passage"):
         documents_of(dataset, ["passage"])

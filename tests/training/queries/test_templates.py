@@ -6,8 +6,8 @@ from multiretriever.core import CatalogItem, ParameterError, Step, Table
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.datasets import Dataset
 from multiretriever.datasets.checks import find_leaks
-from multiretriever.training.queries import TEMPLATE_KINDS, Document, TemplateQueryWriter, WriterSettings, documents_of
-from multiretriever.training.queries.documents import fault
+from multiretriever.training.queries import Document, TemplateQueryWriter, WriterSettings, documents_of
+from multiretriever.training.queries.documents import TEMPLATE_KINDS, fault
 
 
 def write(documents, **values):

@@ -1,4 +1,7 @@
-"""What queries are written for: elements of a catalog, passages of a corpus."""
+"""What queries are written for (elements of a catalog, passages of a corpus), which are kept, and the folder that they go to.
+
+The folder is a dataset of its own, which pairs, training and evaluation read; for a corpus it is a BEIR folder.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def documents_of(
         ParameterError: The sample is less than 1, or nothing is left.
     """
     if sample is not None and sample < 1:
-        raise ParameterError(f"a sample is a number of elements from 1 (got {sample})")
+        raise ParameterError(f"expected a sample of at least 1 element, got {sample}")
     names = dataset.catalog.types if not types else tuple(element_type(name).name for name in types)
     found: list[Document] = []
     for name in dict.fromkeys(names):
@@ -93,15 +96,13 @@ def _text(element: Element) -> str:
     return "\n".join(lines)
 
 
-# Which written queries are kept: none that is a copy of what it looks for.
-
 LONGEST_QUERY = 400
 LONGEST_RUN = 8
 """So many words of a description at most may stand in a query side by side, as they stand there."""
 
 
 def fault(query: str, document: Document) -> str | None:
-    """Tells why a query is of no use for its document; None for one that is.
+    """Returns why a query is of no use for its document; None for one that is.
 
     Returns:
         ``empty``; ``long``; ``name``: it is nothing but the label or name; ``copy``: more than ``LONGEST_RUN`` words of the
@@ -182,9 +183,9 @@ def check_kinds(wanted: tuple[str, ...], known: tuple[str, ...], writer: str) ->
     return tuple(dict.fromkeys(wanted)) or known
 
 
-# Writing queries as a dataset folder of its own, which pairs, training and evaluation read; for a corpus, as a BEIR folder.
-
 MARK = "written-queries.json"
+ANSWERS_FILE = "answers.jsonl"
+"""What a chat model answered, beside the queries."""
 SPLIT = "train"
 
 
@@ -213,7 +214,7 @@ def check_output(folder: str | Path) -> Path:
         ParameterError: The folder holds something that was not written by ``save_queries``.
     """
     folder = Path(folder)
-    known = {"answers.jsonl", MARK}
+    known = {ANSWERS_FILE, MARK}
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"{folder} is a file; queries are written to a folder")
     if folder.is_dir() and not (folder / MARK).is_file() and any(item.name not in known for item in folder.iterdir()):

@@ -1,4 +1,4 @@
-"""What a chat model is told: a prompt from a file, examples, and the document.
+"""What a chat model is asked (a prompt from a file, examples, the document), and the queries in its answer.
 
 Prompts are files, so that they can be read, compared and replaced. Text of a catalog is data: it is put between marks that it
 cannot close, after the prompt, and nothing is ever formatted into anything.
@@ -75,7 +75,7 @@ class Prompts:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise ParameterError(f"there is no folder {folder}; a folder with prompts (KIND.md) is due")
+            raise ParameterError(f"there is no folder {folder}; expected a folder with prompts (KIND.md)")
         texts: dict[str, str] = {}
         for file in sorted(folder.iterdir()):
             if file.suffix not in SUFFIXES or file.name.startswith(("_", "README")):
@@ -96,7 +96,7 @@ class Prompts:
         return tuple(kind for kind in self._texts if kind != FEW_SHOT or self._examples)
 
     def request(self, kind: str, document: Document, number: int, seed: int = 0) -> Request:
-        """Returns what a model is told for one kind and document."""
+        """Returns what a model is asked for one kind and document."""
         parts = [self._texts[kind].strip()]
         if kind == FEW_SHOT:
             parts.append(self._shots(document, seed))
@@ -136,8 +136,6 @@ def _block(name: str, text: str) -> str:
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f"<{name}>\n{safe}\n</{name}>"
 
-
-# Reading the answers of chat models, which keep to the form that they were asked for most of the time.
 
 _FENCE = re.compile(r"```[a-z]*\s*\n(.*?)```", re.DOTALL)
 _ITEM = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*\u2022])\s+(?P<text>.+?)\s*$", re.MULTILINE)

@@ -14,15 +14,47 @@ from typing import TYPE_CHECKING, Any
 
 from multiretriever.core.errors import LLMError, ParameterError
 from multiretriever.core.example import Example
+from multiretriever.grounding.journal import Entry, Journal, key_of
 from multiretriever.training.queries.documents import Document, WriterSettings, check_kinds, fault
-from multiretriever.training.queries.journal import Answer, Journal, key_of
 from multiretriever.training.queries.query_prompts import Prompts, Request, read_answer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 
-# What letting a chat model write queries will cost, before anything is spent.
+class Answer(Entry):
+    """One answer, or a call that failed.
+
+    Attributes:
+        kind: Kind of the queries.
+        element_type: Type of the element that they are for.
+        element_id: Its id.
+        queries: What was read from the answer; empty for a bad one.
+        text: The answer as it came.
+        problem: Why it is no good; blank for a good one.
+        failed: Whether there was no answer at all: an error of the network or the provider, which costs nothing to try again.
+        input_tokens: Tokens of the prompt, as the provider counts them; None where it does not say.
+        output_tokens: Tokens of the answer.
+    """
+
+    kind: str
+    element_type: str
+    element_id: str
+    queries: tuple[str, ...] = ()
+    text: str = ""
+    problem: str = ""
+    failed: bool = False
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass
+class _Held:
+    """What the journal holds for one request: the good answer, if there is one, and the bad ones."""
+
+    good: Answer | None
+    bad: list[Answer]
+
 
 CHARACTERS_PER_TOKEN = 4
 """English text has about four characters a token with the tokenizers of today; other scripts have fewer."""
@@ -78,8 +110,8 @@ class CallReport:
         bad: Answers that could not be used.
         failed: Calls that gave no answer.
         given_up: Requests without a good answer, with the last problem of each.
-        input_tokens: Tokens of prompts, as far as the provider tells.
-        output_tokens: Tokens of answers, as far as the provider tells.
+        input_tokens: Tokens of prompts, as far as the provider says.
+        output_tokens: Tokens of answers, as far as the provider says.
     """
 
     calls: int = 0
@@ -142,14 +174,14 @@ class LlmQueryWriter:
             MissingDependencyError: langchain or the provider's package is not installed.
         """
         if min(trials, concurrency, patience) < 1:
-            raise ParameterError(f"trials, concurrency and patience are at least 1 (got {trials}, {concurrency}, {patience})")
+            raise ParameterError(f"trials, concurrency and patience are at least 1, got {trials}, {concurrency} and {patience}")
         self._settings = settings or WriterSettings()
         self._prompts = prompts or Prompts.default()
         writer = "the writer with these prompts (few_shot needs examples)"
         self.kinds = check_kinds(self._settings.kinds, self._prompts.kinds, writer)
         self._model = _init(model)
         self.name = name or (model if isinstance(model, str) else _name_of(model))
-        self._journal = Journal(journal)
+        self._journal = Journal(journal, Answer)
         self._language = language
         self._trials, self._concurrency, self._patience, self._pause = trials, concurrency, patience, pause
         self._in_a_row = 0
@@ -159,7 +191,7 @@ class LlmQueryWriter:
         """Returns what writing for documents will cost; nothing is asked."""
         prompt = held = given_up = calls = 0
         for request in self._requests(documents):
-            known = self._journal.held(self._key(request))
+            known = self._held(request)
             if known.good is not None:
                 held += 1
             elif len(known.bad) >= self._trials:
@@ -170,7 +202,7 @@ class LlmQueryWriter:
         return Estimate(calls, held, given_up, prompt, calls * output_tokens(self._settings.per_element))
 
     def write(self, documents: Sequence[Document], *, on_call: Callable[[], None] = lambda: None) -> Iterator[Example]:
-        """Gives the queries of each document, kind after kind, once all answers are there.
+        """Yields the queries of each document, kind after kind, once all answers are there.
 
         Args:
             documents: What queries are written for.
@@ -198,7 +230,6 @@ class LlmQueryWriter:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._journal.close()
         return list(self._examples(documents))
 
     def _requests(self, documents: Sequence[Document]) -> Iterator[Request]:
@@ -207,11 +238,16 @@ class LlmQueryWriter:
                 yield self._prompts.request(kind, document, self._settings.per_element, self._settings.seed)
 
     def _key(self, request: Request) -> str:
-        return key_of(self.name, (request.system, request.message))
+        return key_of(self.name, request.system, request.message)
+
+    def _held(self, request: Request) -> _Held:
+        answers = self._journal.of(self._key(request))
+        good = next((answer for answer in answers if answer.queries), None)
+        return _Held(good, [answer for answer in answers if not answer.queries and not answer.failed])
 
     def _examples(self, documents: Sequence[Document]) -> Iterator[Example]:
         for request in self._requests(documents):
-            good = self._journal.held(self._key(request)).good
+            good = self._held(request).good
             for number, query in enumerate(good.queries if good else ()):
                 yield request.document.example(request.kind, number, query, self._language)
 
@@ -223,7 +259,7 @@ class LlmQueryWriter:
 
     async def _settle(self, request: Request) -> None:
         """Asks until there is a good answer or the trials are used up."""
-        held = self._journal.held(self._key(request))
+        held = self._held(request)
         if held.good is not None:
             self.report.held += 1
             return
