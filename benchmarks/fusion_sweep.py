@@ -24,7 +24,8 @@ from multiretriever.core.encoders import Encoder, FusedEncoder, SentenceTransfor
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import counted
 from multiretriever.datasets import Dataset, open_dataset
-from multiretriever.evaluation import Cell, Selection, evaluate, retriever_systems
+from multiretriever.evaluation import Selection, evaluate, retriever_systems
+from multiretriever.evaluation.report import Cell
 from multiretriever.training.fusion import checkpoint_folder, fuse_weights
 
 FORMS = ("weights", "representations")

@@ -16,8 +16,9 @@ from pathlib import Path
 from multiretriever.core.example import Example
 from multiretriever.core.ranking import DENSE_WEIGHT
 from multiretriever.datasets import Dataset, open_dataset
-from multiretriever.evaluation import EvaluationReport, Ranked, RetrieverSystem, System, evaluate, table_markdown
-from multiretriever.evaluation.systems import Workbench
+from multiretriever.evaluation import EvaluationReport, System, evaluate
+from multiretriever.evaluation.report_files import table_markdown
+from multiretriever.evaluation.systems import Ranked, RetrieverSystem, Workbench
 
 # The usual constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
 RANK_CONSTANT = 60

@@ -5,16 +5,9 @@ import pytest
 from multiretriever.core import Flow, ParameterError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
-from multiretriever.evaluation import (
-    Selection,
-    evaluate,
-    misses,
-    plot_table,
-    report_markdown,
-    table_markdown,
-    write_misses,
-)
+from multiretriever.evaluation import Selection, evaluate, plot_table, report_markdown, write_misses
 from multiretriever.evaluation.report import Cell, Row, Table
+from multiretriever.evaluation.report_files import misses, table_markdown
 
 
 def test_markdown_of_a_table():

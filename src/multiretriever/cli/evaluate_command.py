@@ -15,7 +15,8 @@ from multiretriever.cli.output import note, show_json, show_table, write
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.evaluation import EvaluationReport, Table
+    from multiretriever.evaluation import EvaluationReport
+    from multiretriever.evaluation.report import Table
 
 SHIPPED = "shipped"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")

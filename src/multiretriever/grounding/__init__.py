@@ -6,16 +6,7 @@ and is in ``multiretriever.grounding.sql_check``.
 
 from __future__ import annotations
 
-from multiretriever.grounding.dialogue import (
-    Dialogue,
-    Message,
-    Reading,
-    aconverse,
-    converse,
-    data_block,
-    entry,
-    read_answer,
-)
+from multiretriever.grounding.dialogue import Dialogue, Message, Reading, aconverse, converse, data_block, entry, read_answer
 from multiretriever.grounding.draft import Draft, DraftPart, draft_flow
 from multiretriever.grounding.flow_check import Change, Finding, FlowCheck, check_flow, repair_flow
 from multiretriever.grounding.flow_measures import FlowScores, score_flow

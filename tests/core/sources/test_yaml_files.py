@@ -129,7 +129,7 @@ tables:
 
 def test_metadata_is_checked_at_its_own_lines(write, expect):
     text = "steps:\n  - name: a\n    metadata:\n      owner: x\n      list: [a, {b: 1}]\n      gone: ~\n    owner: y\n"
-    expect(YamlSource(write("c.yaml", text)), (5, "metadata.list", "metadata takes"), (7, "owner", "stands both"))
+    expect(YamlSource(write("c.yaml", text)), (5, "metadata.list", "metadata takes"), (7, "owner", "appears both"))
 
 
 def test_duplicate_ids_name_both_places(write, expect, refuse):

@@ -14,13 +14,7 @@ import numpy as np
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Element, ElementType, element_type
 from multiretriever.core.encoders import Encoder, EncoderSpec, Vectors, load_encoder
-from multiretriever.core.errors import (
-    ElementTypeError,
-    EncoderMismatchError,
-    IndexNotFoundError,
-    ParameterError,
-    StoreError,
-)
+from multiretriever.core.errors import ElementTypeError, EncoderMismatchError, IndexNotFoundError, ParameterError, StoreError
 from multiretriever.core.index.lexical import LexicalIndex
 from multiretriever.core.index.schema import ELEMENT_KEY, Manifest, TypeEntry, read_manifest, restore
 from multiretriever.core.index.store import DEFAULT_TIMEOUT, READ_BATCH, Store, open_store

@@ -1,7 +1,7 @@
 """How an index is stored: the manifest, and an element as a row of a Chroma collection.
 
-The manifest says what the index holds and points to the current generation. It is a single row of a collection of its own, so that
-writing it is one atomic operation in a folder and on a server alike.
+The manifest says what the index holds and points to the current generation. It is a single row of a collection of its own, so
+that writing it is one atomic operation in a folder and on a server alike.
 """
 
 from __future__ import annotations
