@@ -17,11 +17,9 @@ from langgraph.graph import END, START, StateGraph
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.generation.playbook import PlaybookMaker, ids_of
-from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
-from multiretriever.core.generation.playbook_rules import PlaybookRules
-from multiretriever.core.generation.playbook_writer import PlaybookWriter
 from multiretriever.langchain import chat_with, init_model
+from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
+from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter, ids_of
 
 REQUIREMENT = (
     "Onboarding a new engineer. Two weeks before the start everything is prepared: account, laptop and desk. "
@@ -40,7 +38,7 @@ class State(TypedDict, total=False):
 
 
 def build_graph(maker: PlaybookMaker) -> Any:
-    """Returns the graph; each node says what it did on the stream ``custom``."""
+    """Returns the graph; each node reports what it did on the stream ``custom``."""
 
     def plan(state: State) -> State:
         planned = maker.plan(state["requirement"])
@@ -55,7 +53,7 @@ def build_graph(maker: PlaybookMaker) -> Any:
 
     def check(state: State) -> State:
         written = maker.finish(state["plan"], state["stages"])
-        get_stream_writer()(f"check: {len(written.check.made_up)} made-up names")
+        get_stream_writer()(f"check: {len(written.check.hallucinated)} hallucinated names")
         return {"written": written}
 
     def more(state: State) -> str:
@@ -72,29 +70,29 @@ def build_graph(maker: PlaybookMaker) -> Any:
     return graph.compile()
 
 
-def run(request: str, llm: BaseChatModel | None = None, *, catalog: Catalog | None = None) -> WrittenPlaybook:
-    """Makes the playbook, by rules where there is no chat model, and tells the progress on stderr."""
-    known = catalog or Catalog.from_path(IT_SERVICE)
-    known = Catalog(item for item in known if item.element_type in ("workflow", "catalog_item"))
-    with Index.from_catalog(known) as index:
-        retriever = MultiRetriever(index)
-        maker = PlaybookRules(retriever) if llm is None else PlaybookWriter(retriever, chat_with(llm))
-        state: State = {}
-        for mode, part in build_graph(maker).stream({"requirement": request}, stream_mode=["custom", "values"]):
-            if mode == "custom":
-                print(part, file=sys.stderr)
-            else:
-                state = part
-        return state["written"]
+def run(request: str, retriever: MultiRetriever, llm: BaseChatModel | None = None) -> WrittenPlaybook:
+    """Makes the playbook, by retrieval alone where there is no chat model, and reports the progress on stderr."""
+    maker = PlaybookDrafter(retriever) if llm is None else PlaybookWriter(retriever, chat_with(llm))
+    state: State = {}
+    for mode, part in build_graph(maker).stream({"requirement": request}, stream_mode=["custom", "values"]):
+        if mode == "custom":
+            print(part, file=sys.stderr)
+        else:
+            state = part
+    return state["written"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Makes a playbook of the bundled catalog's workflows and catalog items.")
     parser.add_argument("request", nargs="?", default=REQUIREMENT, metavar="REQUIREMENT")
-    parser.add_argument("--llm", metavar="PROVIDER:MODEL", help="a chat model, such as openai:gpt-4o-mini; rules without it")
+    parser.add_argument("--llm", metavar="PROVIDER:MODEL", help="a chat model, such as openai:gpt-4o-mini")
+    parser.add_argument("--index", default=".multiretriever/demo", help="folder of the index of the bundled catalog")
     options = parser.parse_args(argv)
     try:
-        written = run(options.request, init_model(options.llm) if options.llm else None)
+        llm = init_model(options.llm) if options.llm else None
+        with Index.open(options.index, create=True) as index:
+            index.sync(Catalog.from_path(IT_SERVICE), progress=sys.stderr.isatty())
+            written = run(options.request, MultiRetriever(index), llm)
     except MultiRetrieverError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

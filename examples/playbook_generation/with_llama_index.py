@@ -15,11 +15,9 @@ from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Wor
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.generation.playbook import PlaybookMaker
-from multiretriever.core.generation.playbook_parts import PlaybookPlan, WrittenPlaybook, WrittenStage
-from multiretriever.core.generation.playbook_rules import PlaybookRules
-from multiretriever.core.generation.playbook_writer import PlaybookWriter
 from multiretriever.llama_index import achat_with, init_llm
+from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
+from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter
 
 REQUIREMENT = (
     "Onboarding a new engineer. Two weeks before the start everything is prepared: account, laptop and desk. "
@@ -34,8 +32,8 @@ class Progress(Event):
     line: str
 
 
-class StageDue(Event):
-    """A stage is to be filled."""
+class StageWanted(Event):
+    """A stage to fill."""
 
     plan: PlaybookPlan
     number: int
@@ -49,25 +47,25 @@ class StageDone(Event):
 
 
 class MakePlaybook(Workflow):
-    """Makes a playbook; each step says what it did as a ``Progress`` on the stream."""
+    """Makes a playbook; each step reports what it did as a ``Progress`` on the stream."""
 
     def __init__(self, maker: PlaybookMaker) -> None:
         super().__init__(timeout=None)
         self._maker = maker
 
     @step
-    async def plan(self, ctx: Context, ev: StartEvent) -> StageDue | None:
+    async def plan(self, ctx: Context, ev: StartEvent) -> StageWanted | None:
         """Plans the stages and sends each on its way."""
         plan = await self._maker.aplan(ev.requirement)
         ctx.write_event_to_stream(Progress(line=f"plan: {', '.join(item.name for item in plan.stages)}"))
         for number in range(1, len(plan.stages) + 1):
-            ctx.send_event(StageDue(plan=plan, number=number))
+            ctx.send_event(StageWanted(plan=plan, number=number))
         return None
 
     @step(num_workers=4)
-    async def stage(self, ctx: Context, ev: StageDue) -> StageDone:
+    async def stage(self, ctx: Context, ev: StageWanted) -> StageDone:
         """Fills a stage."""
-        # Stages that are filled side by side know nothing of each other; what stands twice is left out by the check.
+        # Stages that are filled side by side know nothing of each other; what appears twice is left out by the check.
         written = await self._maker.astage(ev.plan, ev.number)
         ctx.write_event_to_stream(Progress(line=written.progress))
         return StageDone(plan=ev.plan, written=written)
@@ -79,11 +77,13 @@ class MakePlaybook(Workflow):
         if done is None:
             return None
         written = self._maker.finish(ev.plan, [item.written for item in done])
-        ctx.write_event_to_stream(Progress(line=f"check: {len(written.check.made_up)} made-up names"))
+        ctx.write_event_to_stream(Progress(line=f"check: {len(written.check.hallucinated)} hallucinated names"))
         return StopEvent(result=written)
 
 
-async def arun(request: str, maker: PlaybookMaker) -> WrittenPlaybook:
+async def arun(request: str, retriever: MultiRetriever, llm: LLM | None = None) -> WrittenPlaybook:
+    """Makes the playbook, by retrieval alone where there is no LLM, and reports the progress on stderr."""
+    maker = PlaybookDrafter(retriever) if llm is None else PlaybookWriter(retriever, achat=achat_with(llm))
     handler = MakePlaybook(maker).run(requirement=request)
     async for event in handler.stream_events():
         if isinstance(event, Progress):
@@ -92,23 +92,26 @@ async def arun(request: str, maker: PlaybookMaker) -> WrittenPlaybook:
     return written
 
 
-def run(request: str, llm: LLM | None = None, *, catalog: Catalog | None = None) -> WrittenPlaybook:
-    """Makes the playbook, by rules where there is no LLM, and tells the progress on stderr."""
-    known = catalog or Catalog.from_path(IT_SERVICE)
-    known = Catalog(item for item in known if item.element_type in ("workflow", "catalog_item"))
-    with Index.from_catalog(known) as index:
-        retriever = MultiRetriever(index)
-        maker = PlaybookRules(retriever) if llm is None else PlaybookWriter(retriever, achat=achat_with(llm))
-        return asyncio.run(arun(request, maker))
+def run(request: str, retriever: MultiRetriever, llm: LLM | None = None) -> WrittenPlaybook:
+    """Does ``arun`` to its end."""
+    return asyncio.run(arun(request, retriever, llm))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Makes a playbook of the bundled catalog's workflows and catalog items.")
     parser.add_argument("request", nargs="?", default=REQUIREMENT, metavar="REQUIREMENT")
-    parser.add_argument("--llm", metavar="MODULE:CLASS:MODEL", help="an LLM, such as llama_index.llms.openai:OpenAI:gpt-4o-mini")
+    parser.add_argument(
+        "--llm",
+        metavar="MODULE:CLASS:MODEL",
+        help="an LLM, such as llama_index.llms.openai:OpenAI:gpt-4o-mini",
+    )
+    parser.add_argument("--index", default=".multiretriever/demo", help="folder of the index of the bundled catalog")
     options = parser.parse_args(argv)
     try:
-        written = run(options.request, init_llm(options.llm) if options.llm else None)
+        llm = init_llm(options.llm) if options.llm else None
+        with Index.open(options.index, create=True) as index:
+            index.sync(Catalog.from_path(IT_SERVICE), progress=sys.stderr.isatty())
+            written = run(options.request, MultiRetriever(index), llm)
     except MultiRetrieverError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

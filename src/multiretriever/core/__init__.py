@@ -37,7 +37,6 @@ from multiretriever.core.errors import (
     MultiRetrieverError,
     MultiRetrieverWarning,
     ParameterError,
-    PlaybookError,
     Problem,
     QueryError,
     QueryTruncatedWarning,
@@ -48,12 +47,10 @@ from multiretriever.core.errors import (
 from multiretriever.core.flows import Flow, FlowStep, Trigger, parse_flows, read_flows, write_flows
 from multiretriever.core.index import Index, SyncReport
 from multiretriever.core.instructions import InstructionSet, Template
-from multiretriever.core.playbooks import Activity, Playbook, Stage, parse_playbooks, read_playbooks, write_playbooks
 from multiretriever.core.query import Mode, QueryContext
 from multiretriever.core.retriever import Grounding, Hit, MultiRetriever
 
 __all__ = [
-    "Activity",
     "AnswerError",
     "Catalog",
     "CatalogError",
@@ -88,8 +85,6 @@ __all__ = [
     "MultiRetrieverWarning",
     "OnnxEncoder",
     "ParameterError",
-    "Playbook",
-    "PlaybookError",
     "Problem",
     "QueryContext",
     "QueryError",
@@ -97,7 +92,6 @@ __all__ = [
     "SentenceTransformerEncoder",
     "ServerUnavailableError",
     "ShrunkenCatalogError",
-    "Stage",
     "Step",
     "StepInput",
     "StoreError",
@@ -112,11 +106,8 @@ __all__ = [
     "load_encoder",
     "natural_text",
     "parse_flows",
-    "parse_playbooks",
     "read_flows",
-    "read_playbooks",
     "register_element_type",
     "unregister_element_type",
     "write_flows",
-    "write_playbooks",
 ]

@@ -127,12 +127,6 @@ class FlowError(ProblemsError):
     subject = "flow"
 
 
-class PlaybookError(ProblemsError):
-    """A playbook was refused."""
-
-    subject = "playbook"
-
-
 class DatasetError(ProblemsError):
     """The queries, flows or settings of a dataset were refused."""
 

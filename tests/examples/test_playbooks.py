@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.playbooks import (
+from playbook_check import check_playbook, score_playbook
+from playbooks import (
     Activity,
     Playbook,
     PlaybookError,
@@ -17,7 +18,6 @@ from multiretriever.core.playbooks import (
     read_playbooks,
     write_playbooks,
 )
-from multiretriever.grounding.playbook_check import check_playbook, score_playbook
 
 CATALOG = Catalog(
     [
@@ -123,7 +123,7 @@ def test_what_is_wrong_is_told_with_its_place(text, line, field, message):
 
 def test_an_activity_comes_after_one_that_stands_before_it():
     wrong = YAML.replace("after: [shop.new_laptop]", "after: [hr.onboard]")
-    with pytest.raises(PlaybookError, match=r"stage 1: 'hr\.onboard' is to come after 'hr\.onboard'"):
+    with pytest.raises(PlaybookError, match=r"stage 1: 'hr\.onboard' comes after 'hr\.onboard'"):
         Playbook.from_yaml(wrong)
 
 
@@ -134,7 +134,7 @@ def test_every_problem_of_every_document_is_told():
 
 
 def test_one_playbook_is_due_and_files_must_be_there(tmp_path):
-    with pytest.raises(PlaybookError, match="2 are there"):
+    with pytest.raises(PlaybookError, match="expected one playbook, got 2"):
         Playbook.from_yaml("name: a\n---\nname: b\n")
     with pytest.raises(PlaybookError, match="no such file"):
         read_playbooks(tmp_path / "none.yaml")
@@ -152,7 +152,7 @@ def test_the_check_finds_what_does_not_exist():
     assert check.findings[0].nearest[0] == "hr.onboard"
     assert "near to it: hr.onboard" in str(check.findings[0])
     assert not check.valid
-    assert (check.made_up_flow_share, check.made_up_form_share) == (1.0, 0.5)
+    assert (check.hallucinated_flow_share, check.hallucinated_form_share) == (1.0, 0.5)
 
 
 def test_the_check_finds_what_stands_twice_and_empty_stages():
@@ -164,7 +164,7 @@ def test_the_check_finds_what_stands_twice_and_empty_stages():
         ("repeated", "stage 3"),
         ("empty stage", "stage 4"),
     ]
-    assert check.made_up == ()
+    assert check.hallucinated == ()
     assert "(a car)" in str(check.findings[2])
 
 
@@ -177,15 +177,21 @@ def test_scores_by_hand():
     due = playbook([("flow", "hr.onboard"), ("form", "shop.new_laptop")], [("form", "shop.badge")])
     given = playbook([("form", "shop.badge"), ("flow", "made.up")], [("flow", "hr.leave")], [("flow", "onboard")])
     scores = score_playbook(given, due, CATALOG)
-    assert scores.made_up == 0.25
+    assert scores.hallucinated == 0.25
     assert scores.precision == 0.5
     assert scores.recall == pytest.approx(2 / 3)
     assert scores.f1 == pytest.approx(4 / 7)
     assert (scores.same_stages, scores.in_place) == (0.0, 0.0)
     same = score_playbook(due, due, CATALOG)
-    assert (same.f1, same.same_stages, same.in_place, same.made_up) == (1.0, 1.0, 1.0, 0.0)
+    assert (same.f1, same.same_stages, same.in_place, same.hallucinated) == (1.0, 1.0, 1.0, 0.0)
     nothing = score_playbook(playbook([]), playbook([]), CATALOG)
-    assert (nothing.made_up, nothing.precision, nothing.recall, nothing.f1, nothing.in_place) == (None, None, None, 1.0, None)
+    assert (nothing.hallucinated, nothing.precision, nothing.recall, nothing.f1, nothing.in_place) == (
+        None,
+        None,
+        None,
+        1.0,
+        None,
+    )
 
 
 def test_the_measured_playbooks_name_what_exists():

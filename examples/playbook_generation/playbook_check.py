@@ -1,4 +1,4 @@
-"""Checking a playbook against the catalog: which of its workflows and catalog items exist, and what is near to the others."""
+"""Checking a playbook against the catalog, and measuring it against one that a person made for the same requirement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.names import similar_names
-from multiretriever.core.playbooks import Activity, ActivityKind, Playbook
+from playbooks import Activity, ActivityKind, Playbook
 
 PlaybookFindingKind = Literal["flow", "form", "repeated", "empty stage"]
 _WORDS = {"flow": "workflow", "form": "catalog item"}
@@ -18,10 +18,10 @@ class PlaybookFinding:
     """One thing that is wrong with a playbook.
 
     Attributes:
-        kind: ``flow`` or ``form`` for an id that does not exist, ``repeated`` for an activity that stands twice, ``empty stage``
+        kind: ``flow`` or ``form`` for an id that does not exist, ``repeated`` for an activity that appears twice, ``empty stage``
             for a stage without activities.
         name: The id; the stage's name where the stage is empty.
-        where: Where it stands, such as ``stage 2``.
+        where: Where it is, such as ``stage 2``.
         nearest: The most similar real ids, most similar first.
         note: What else is known: for an empty stage, what the playbook says that the catalog lacks.
     """
@@ -34,7 +34,7 @@ class PlaybookFinding:
 
     def __str__(self) -> str:
         if self.kind == "repeated":
-            return f"{self.where}: {self.name!r} stands in the playbook already"
+            return f"{self.where}: {self.name!r} is in the playbook already"
         if self.kind == "empty stage":
             return f"{self.where}: {self.name!r} has no activities{f' ({self.note})' if self.note else ''}"
         hint = f" (near to it: {', '.join(self.nearest)})" if self.nearest else ""
@@ -43,10 +43,10 @@ class PlaybookFinding:
 
 @dataclass(frozen=True)
 class PlaybookCheck:
-    """What checking a playbook gave.
+    """The result of checking a playbook.
 
     Attributes:
-        findings: All ids that do not exist, activities that stand twice, and stages without activities.
+        findings: All ids that do not exist, activities that appear twice, and stages without activities.
         flows: Number of workflows named in the playbook.
         forms: Number of catalog items named in the playbook.
     """
@@ -57,21 +57,21 @@ class PlaybookCheck:
 
     @property
     def valid(self) -> bool:
-        """Whether every id exists, none stands twice, and no stage is empty."""
+        """Whether every id exists, none appears twice, and no stage is empty."""
         return not self.findings
 
     @property
-    def made_up(self) -> tuple[PlaybookFinding, ...]:
+    def hallucinated(self) -> tuple[PlaybookFinding, ...]:
         """Ids that do not exist."""
         return tuple(item for item in self.findings if item.kind in _WORDS)
 
     @property
-    def made_up_flow_share(self) -> float:
+    def hallucinated_flow_share(self) -> float:
         """Share of the named workflows that do not exist, 0 to 1; 0 for a playbook without workflows."""
         return self._share("flow", self.flows)
 
     @property
-    def made_up_form_share(self) -> float:
+    def hallucinated_form_share(self) -> float:
         """Share of the named catalog items that do not exist, 0 to 1; 0 for a playbook without catalog items."""
         return self._share("form", self.forms)
 
@@ -113,9 +113,7 @@ def nearest_ids(activity: Activity, catalog: Catalog) -> tuple[str, ...]:
     return similar_names(activity.id, (item.id for item in catalog.of(activity.element_type)))
 
 
-# How near a generated playbook is to the one that a person made for the same requirement.
-
-PLAYBOOK_MEASURES = ("made_up", "precision", "recall", "f1", "same_stages", "in_place")
+PLAYBOOK_MEASURES = ("hallucinated", "precision", "recall", "f1", "same_stages", "in_place")
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class PlaybookScores:
     """Measures of one generated playbook, each 0 to 1; None where it has nothing that the measure is of.
 
     Attributes:
-        made_up: Share of its activities that do not exist.
+        hallucinated: Share of its activities that do not exist.
         precision: Share of its activities that are expected somewhere.
         recall: Share of the expected activities that it has.
         f1: Harmonic mean of the two over all activities.
@@ -131,7 +129,7 @@ class PlaybookScores:
         in_place: Share of the expected activities that it has that stand in the stage of the same number.
     """
 
-    made_up: float | None
+    hallucinated: float | None
     precision: float | None
     recall: float | None
     f1: float
@@ -141,22 +139,22 @@ class PlaybookScores:
 
 def score_playbook(generated: Playbook, expected: Playbook, catalog: Catalog) -> PlaybookScores:
     """Measures a generated playbook."""
-    given, due = _places(generated, catalog), _places(expected, catalog)
-    right = given.keys() & due.keys()
+    given, wanted = _places(generated, catalog), _places(expected, catalog)
+    right = given.keys() & wanted.keys()
     check = check_playbook(generated, catalog)
     total = check.flows + check.forms
     return PlaybookScores(
-        made_up=len(check.made_up) / total if total else None,
+        hallucinated=len(check.hallucinated) / total if total else None,
         precision=len(right) / len(given) if given else None,
-        recall=len(right) / len(due) if due else None,
-        f1=2 * len(right) / (len(given) + len(due)) if given or due else 1.0,
+        recall=len(right) / len(wanted) if wanted else None,
+        f1=2 * len(right) / (len(given) + len(wanted)) if given or wanted else 1.0,
         same_stages=float(len(generated.stages) == len(expected.stages)),
-        in_place=sum(given[key] == due[key] for key in right) / len(right) if right else None,
+        in_place=sum(given[key] == wanted[key] for key in right) / len(right) if right else None,
     )
 
 
 def _places(playbook: Playbook, catalog: Catalog) -> dict[tuple[str, str], int]:
-    """Returns the number of the stage of each activity, the first one where it stands twice."""
+    """Returns the number of the stage of each activity, the first one where it appears twice."""
     places: dict[tuple[str, str], int] = {}
     for number, activity in playbook.activities():
         places.setdefault((activity.kind, real_id(activity, catalog) or activity.id), number)

@@ -1,21 +1,18 @@
-"""What is wrong with the answers that a playbook is made of, and mending what is still wrong after the last trial."""
+"""What a chat model answers while it writes a playbook: the forms, their faults, and mending what is left of those."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import pydantic
+from pydantic import ConfigDict, Field
+
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.generation.playbook_parts import (
-    Choice,
-    PlannedStage,
-    PlaybookOutline,
-    PlaybookPlan,
-    StageChoice,
-    StageIdea,
-)
-from multiretriever.core.playbooks import ELEMENT_TYPES, Activity, ActivityKind
+from multiretriever.core.yaml_io import Text
 from multiretriever.grounding.flow_check import Change, nearest_name
+from playbook_check import PlaybookCheck
+from playbooks import ELEMENT_TYPES, Activity, ActivityKind, Playbook, Stage
 
 MAX_STAGES = 20
 MAX_ACTIVITIES = 12
@@ -26,16 +23,124 @@ _KINDS: dict[str, ActivityKind] = {"flow": "flow", "form": "form"}
 _KINDS |= {"workflow": "flow", "catalog_item": "form", "catalog item": "form", "item": "form"}
 
 
+class StageIdea(pydantic.BaseModel):
+    """One stage of an outline."""
+
+    name: Text = Field(description="name of the stage, a few words")
+    purpose: Text = Field(description="what is to be reached in it, one sentence")
+
+
+class PlaybookOutline(pydantic.BaseModel):
+    """The outline of a playbook: its stages, in order."""
+
+    label: Text = Field(default="", description="title of the playbook, a few words")
+    description: Text = Field(default="", description="what the playbook does, one sentence")
+    stages: list[StageIdea] = Field(description="the stages, in order")
+
+
+class Choice(pydantic.BaseModel):
+    """One activity that was chosen for a stage."""
+
+    kind: Text = Field(description="flow for a workflow, form for a catalog item")
+    id: Text = Field(description="id of the workflow or the catalog item, as it is listed")
+    why: Text = Field(default="", description="what it is there for, a few words")
+    after: list[Text] = Field(default_factory=list, description="ids of activities of this stage that must be done before it")
+
+
+class StageChoice(pydantic.BaseModel):
+    """The activities of a stage, in order, or what is missing for it."""
+
+    activities: list[Choice] = Field(description="the activities, in order; empty where nothing that is listed fits")
+    missing: Text = Field(default="", description="what the stage needs and nothing that is listed does; empty otherwise")
+
+
+class _Held(pydantic.BaseModel):
+    # Plain values, so that graphs and workflows can keep them in their states and events.
+    model_config = ConfigDict(frozen=True)
+
+
+class PlannedStage(_Held):
+    """A stage without its activities.
+
+    Attributes:
+        name: Its name.
+        purpose: What it is for.
+    """
+
+    name: str
+    purpose: str
+
+    @property
+    def words(self) -> str:
+        """Name and purpose as one text; the name alone only where there is no more."""
+        return f"{self.name}: {self.purpose}" if self.purpose else self.name
+
+
+class PlaybookPlan(_Held):
+    """A playbook without activities.
+
+    Attributes:
+        requirement: What was asked for.
+        label: Title of the playbook.
+        description: What it does.
+        stages: Its stages, in order.
+        changes: What was changed in the outline.
+    """
+
+    requirement: str
+    label: str = ""
+    description: str = ""
+    stages: tuple[PlannedStage, ...]
+    changes: tuple[Change, ...] = ()
+
+
+class WrittenStage(_Held):
+    """A stage with its activities.
+
+    Attributes:
+        number: Its place in the playbook, from 1.
+        stage: The stage.
+        changes: What was changed in what was chosen for it.
+    """
+
+    number: int
+    stage: Stage
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def progress(self) -> str:
+        """What is in it, in one line."""
+        chosen = ", ".join(item.id for item in self.stage.activities) or "nothing"
+        return f"stage {self.number} ({self.stage.name}): {chosen}"
+
+
+@dataclass(frozen=True)
+class WrittenPlaybook:
+    """A playbook that was generated.
+
+    Attributes:
+        playbook: The playbook.
+        check: The result of checking it against the catalog; every id in it exists.
+        changes: What was changed in what was generated.
+    """
+
+    playbook: Playbook
+    check: PlaybookCheck
+    changes: tuple[Change, ...] = ()
+
+
 def outline_faults(outline: PlaybookOutline) -> tuple[str, ...]:
     """Returns what is wrong with an outline: no stages, too many, blank or repeated names."""
     faults = [] if outline.stages else ["the outline has no stages"]
     if len(outline.stages) > MAX_STAGES:
-        faults.append(f"the outline has {len(outline.stages)} stages; at most {MAX_STAGES} are taken")
+        faults.append(f"the outline has {len(outline.stages)} stages; expected at most {MAX_STAGES}")
     seen: set[str] = set()
     for number, stage in enumerate(outline.stages, start=1):
         name = stage.name.strip()
         if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(stage.purpose.strip()) <= _LONGEST_TEXT:
-            faults.append(f"stage {number}: the name must have 1 to {_LONGEST_NAME} characters, the purpose 1 to {_LONGEST_TEXT}")
+            faults.append(
+                f"stage {number}: expected a name of 1 to {_LONGEST_NAME} characters, a purpose of 1 to {_LONGEST_TEXT}"
+            )
         if name and name.lower() in seen:
             faults.append(f"stage {number}: an earlier stage has the same name")
         seen.add(name.lower())
@@ -79,7 +184,7 @@ def stage_faults(choice: StageChoice, catalog: Catalog, taken: Collection[str]) 
     Args:
         choice: The answer.
         catalog: What there is.
-        taken: Ids that stand in earlier stages.
+        taken: Ids of earlier stages.
     """
     faults: list[str] = []
     before: set[str] = set()
@@ -89,23 +194,23 @@ def stage_faults(choice: StageChoice, catalog: Catalog, taken: Collection[str]) 
         if named.id is None:
             faults.append(f"there is no {words} {item.id!r}")
         elif named.id in taken or named.id in before:
-            faults.append(f"{item.id!r} stands in the playbook already; an activity stands once")
+            faults.append(f"{item.id!r} is in the playbook already; expected each activity once")
         elif _KINDS.get(item.kind.strip().lower()) != named.kind:
             faults.append(f"{item.id!r} is a {words}, so its kind is {named.kind!r}")
-        faults += [f"{item.id!r} is to come after {name!r}, which is no earlier activity of this stage" for name in item.after
+        faults += [f"{item.id!r} comes after {name!r}, which is no earlier activity of this stage" for name in item.after
                    if name not in before]  # fmt: skip
         before |= {item.id, named.id or item.id}
     if not choice.activities and not choice.missing.strip():
         faults.append('the stage has no activities; choose some, or say under "missing" what nothing that is listed does')
     if len(choice.activities) > MAX_ACTIVITIES:
-        faults.append(f"the stage has {len(choice.activities)} activities; at most {MAX_ACTIVITIES} are taken")
+        faults.append(f"the stage has {len(choice.activities)} activities; expected at most {MAX_ACTIVITIES}")
     return tuple(faults)
 
 
 def mend_stage(
     choice: StageChoice, where: str, catalog: Catalog, taken: Collection[str], candidates: Sequence[str]
 ) -> tuple[tuple[Activity, ...], tuple[Change, ...]]:
-    """Returns activities that all exist and stand once, and what was changed for that.
+    """Returns activities that all exist and appear once, and what was changed for that.
 
     An id that does not exist becomes the most similar one, of the candidates before the others of its kind; without any it is
     left out.

@@ -12,13 +12,20 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import ConfigDict, StringConstraints
 
-from multiretriever.core.errors import PlaybookError, Problem
+from multiretriever.core.errors import Problem, ProblemsError
 from multiretriever.core.records import problems_of
 from multiretriever.core.yaml_io import AS_TEXT, Document, Text, dump_yaml, parse_yaml, read_text
 
 ActivityKind = Literal["flow", "form"]
 ELEMENT_TYPES: dict[ActivityKind, str] = {"flow": "workflow", "form": "catalog_item"}
 """Element type whose ids an activity of each kind has."""
+
+
+class PlaybookError(ProblemsError):
+    """A playbook was refused."""
+
+    subject = "playbook"
+
 
 MAX_STAGES = 100
 MAX_ACTIVITIES = 1_000
@@ -36,7 +43,7 @@ class Activity(_Part):
         kind: ``flow``, a stored workflow that runs, or ``form``, a catalog item that somebody fills in.
         id: Id of the workflow or the catalog item.
         why: What it is there for, in words.
-        after: Ids of activities that must be done before it; they stand earlier in the playbook.
+        after: Ids of earlier activities of the playbook that must be done before it.
     """
 
     kind: ActivityKind
@@ -89,14 +96,12 @@ class Playbook(_Part):
         for number, activity in self.activities():
             unknown = [item for item in activity.after if item not in before]
             if unknown:
-                raise ValueError(
-                    f"stage {number}: {activity.id!r} is to come after {unknown[0]!r}, which does not stand before it"
-                )
+                raise ValueError(f"stage {number}: {activity.id!r} comes after {unknown[0]!r}, which is no earlier activity")
             before.add(activity.id)
         return self
 
     def activities(self) -> Iterator[tuple[int, Activity]]:
-        """Gives every activity with the number of its stage, from 1."""
+        """Yields every activity with the number of its stage, from 1."""
         return ((number, item) for number, stage in enumerate(self.stages, start=1) for item in stage.activities)
 
     @classmethod
@@ -108,11 +113,11 @@ class Playbook(_Part):
         """
         playbooks = parse_playbooks(text, source=source)
         if len(playbooks) != 1:
-            raise PlaybookError([Problem(f"one playbook is due, {len(playbooks)} are there", source)])
+            raise PlaybookError([Problem(f"expected one playbook, got {len(playbooks)}", source)])
         return playbooks[0]
 
     def to_yaml(self) -> str:
-        """Writes the playbook; ``from_yaml`` gives the same playbook back."""
+        """Writes the playbook; ``from_yaml`` returns the same playbook."""
         return dump_yaml(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def parse_playbooks(text: str, *, source: str = "<text>") -> list[Playbook]:
     if isinstance(documents, Problem):
         raise PlaybookError([documents])
     if not documents:
-        raise PlaybookError([Problem("the file is empty; a playbook is due", source)])
+        raise PlaybookError([Problem("expected a playbook, got an empty file", source)])
     problems: list[Problem] = []
     playbooks = [item for document in documents if (item := _playbook(document, source, problems)) is not None]
     if problems:
