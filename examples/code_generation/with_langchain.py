@@ -2,7 +2,7 @@
 
     python examples/code_generation/with_langchain.py "REQUEST" [--language sql|python] [--llm openai:gpt-4o-mini]
 
-Without --llm the graph drafts by rules instead, so that it runs without a model, a key or a network. A query is run on a SQLite
+Without --llm the graph drafts by retrieval alone, so that it runs without a model, a key or a network. A query is run on a SQLite
 database made of the catalog; a script is checked and not run.
 """
 
@@ -18,10 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.errors import AnswerError
-from multiretriever.core.generation.code import (
+from code_writer import (
     LANGUAGES,
     CodeDraft,
     CodeWriting,
@@ -30,9 +27,12 @@ from multiretriever.core.generation.code import (
     field_queries,
     show_tables,
 )
-from multiretriever.core.sqlite_sample import Rows, SampleDatabase
+from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.errors import AnswerError
 from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.langchain import FieldRetriever, TableRetriever, achat_with, init_model
+from sqlite_sample import Rows, SampleDatabase
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"
 
@@ -82,7 +82,7 @@ def build_graph(
 
     async def draft(state: GraphState) -> GraphState:
         made = await asyncio.to_thread(draft_code, retriever, state["request"], language=language, schema=schema)
-        get_stream_writer()("drafted by rules and checked: every name exists")
+        get_stream_writer()("drafted by retrieval and checked: every name exists")
         return {"draft": made}
 
     async def run_query(state: GraphState) -> GraphState:
@@ -142,8 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(draft.code)
-    for line in (*(f"changed: {change}" for change in draft.changes), *(f"note: {note}" for note in draft.notes)):
-        print(line, file=sys.stderr)
+    for change in draft.changes:
+        print(f"changed: {change}", file=sys.stderr)
     if rows is not None:
         print(f"\n{rows.to_markdown()}")
     return 0

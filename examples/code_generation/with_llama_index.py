@@ -2,7 +2,7 @@
 
     python examples/code_generation/with_llama_index.py "REQUEST" [--language sql|python] [--llm MODULE:CLASS:MODEL]
 
-Without --llm the workflow drafts by rules instead, so that it runs without a model, a key or a network. A query is run on a
+Without --llm the workflow drafts by retrieval alone, so that it runs without a model, a key or a network. A query is run on a
 SQLite database made of the catalog; a script is checked and not run.
 """
 
@@ -17,10 +17,7 @@ from typing import Any
 from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
-from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
-from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.errors import AnswerError
-from multiretriever.core.generation.code import (
+from code_writer import (
     LANGUAGES,
     CodeDraft,
     CodeWriting,
@@ -29,9 +26,12 @@ from multiretriever.core.generation.code import (
     field_queries,
     show_tables,
 )
-from multiretriever.core.sqlite_sample import Rows, SampleDatabase
+from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.errors import AnswerError
 from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.llama_index import FieldRetriever, TableRetriever, achat_with, init_llm
+from sqlite_sample import Rows, SampleDatabase
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"
 
@@ -84,7 +84,7 @@ class CodeWorkflow(Workflow):
             draft = await asyncio.to_thread(
                 draft_code, self._retriever, event.request, language=self._language, schema=self._schema
             )
-            context.write_event_to_stream(Progress(line="drafted by rules and checked: every name exists"))
+            context.write_event_to_stream(Progress(line="drafted by retrieval and checked: every name exists"))
             return Run(draft=draft)
         found = []
         for node in await TableRetriever(retriever=self._retriever, similarity_top_k=5).aretrieve(event.request):
@@ -166,8 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(draft.code)
-    for line in (*(f"changed: {change}" for change in draft.changes), *(f"note: {note}" for note in draft.notes)):
-        print(line, file=sys.stderr)
+    for change in draft.changes:
+        print(f"changed: {change}", file=sys.stderr)
     if rows is not None:
         print(f"\n{rows.to_markdown()}")
     return 0

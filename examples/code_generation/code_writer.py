@@ -1,25 +1,25 @@
 """From a request to a query in SQL or a script in Python that names only tables and fields of the catalog.
 
-Needs the extra ``code``: ``pip install "multiretriever[code]"``.
+A chat model is shown the tables and fields that were retrieved, and its faulty answers go back to it (``write_code``, or
+``CodeWriting`` in single steps); without one, what was retrieved is selected (``draft_code``).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 
 from multiretriever.core.catalog import Catalog
+from multiretriever.core.clauses import split_clauses
 from multiretriever.core.elements import Field, Table
-from multiretriever.core.errors import LLMError, ParameterError
-from multiretriever.core.generation.prompting import system_prompt
-from multiretriever.core.generation.query_plan import to_python, to_sql
-from multiretriever.core.generation.sql_rules import plan_query
-from multiretriever.core.retriever import MultiRetriever
-from multiretriever.core.sqlite_sample import SampleDatabase, SqlRunError
+from multiretriever.core.errors import LLMError, ParameterError, QueryError
+from multiretriever.core.retriever import Hit, MultiRetriever
 from multiretriever.core.yaml_io import Text
 from multiretriever.grounding.code_check import CodeCheck
 from multiretriever.grounding.dialogue import (
@@ -35,18 +35,17 @@ from multiretriever.grounding.dialogue import (
     read_answer,
 )
 from multiretriever.grounding.flow_check import Change
-from multiretriever.grounding.python_check import check_python, repair_python
 from multiretriever.grounding.sql_check import check_sql, repair_sql
 from multiretriever.grounding.sql_schema import Column, Relation, RelationalSchema
+from python_check import check_python, repair_python
+from sqlite_sample import SampleDatabase, SqlRunError, quoted
 
 Language = Literal["sql", "python"]
 LANGUAGES: tuple[Language, ...] = ("sql", "python")
 TABLES, FIELDS = 5, 8
 _STATES = ("state", "status", "active")  # by which open and done records are told apart, in words that no field is near to
-_OF_PART, _QUERIES = 2, 16
-_PARTS = re.compile(
-    r"[,.;:?!\n]+|\b(?:and|or|with|without|have|has|of|by|per|that|whose|where|which|show|list|no|not)\b", re.IGNORECASE
-)
+_OF_CLAUSE, _QUERIES = 2, 16
+_DRAFTED_ROWS = 10
 _FENCE = re.compile(r"```(?:sql|sqlite|python|py)[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 
 
@@ -82,15 +81,14 @@ class ShownTable:
 
 @dataclass(frozen=True)
 class CodeDraft:
-    """Code that names nothing made up.
+    """Code whose names all exist.
 
     Attributes:
         language: ``sql`` or ``python``.
         code: The code.
-        check: What checking it gave; it has no findings.
+        check: The result of checking it; it has no findings.
         explanation: What a chat model said of it, unchecked; empty without one.
         changes: Names that did not exist and were replaced.
-        notes: What a person should look at, where it was drafted by rules.
     """
 
     language: Language
@@ -98,7 +96,6 @@ class CodeDraft:
     check: CodeCheck
     explanation: str = ""
     changes: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def show_tables(found: Iterable[tuple[Table, Sequence[Field]]], schema: RelationalSchema) -> tuple[ShownTable, ...]:
@@ -133,7 +130,7 @@ def retrieve_tables(
         request: What is asked for.
         schema: The schema of the index's catalog.
         tables: Tables at most.
-        fields: Fields of each table for the whole request; two for each part of it, the key, and references between the tables
+        fields: Fields of each table for the whole request; two for each clause of it, the key, and references between the tables
             come on top.
 
     Raises:
@@ -147,15 +144,14 @@ def retrieve_tables(
         # Without the table as context, which speaks for its own fields and against those that it inherits.
         rows = retriever.retrieve_batch(queries, "field", k=fields, where={"table": table.name})
         shown.append(
-            (table, [hit.element for place, hits in enumerate(rows) for hit in (hits if place == 0 else hits[:_OF_PART])])
+            (table, [hit.element for place, hits in enumerate(rows) for hit in (hits if place == 0 else hits[:_OF_CLAUSE])])
         )
     return show_tables(shown, schema)
 
 
 def field_queries(request: str) -> list[str]:
-    """Returns what fields are looked for by: the whole request, and its parts, since each speaks of another field."""
-    parts = [part.strip() for part in _PARTS.split(request)]
-    return list(dict.fromkeys([request, *(part for part in parts if len(part) > 2)]))[:_QUERIES]
+    """Returns what fields are searched by: the whole request, and its clauses, since each speaks of other fields."""
+    return list(dict.fromkeys([request, *(clause.text for clause in split_clauses(request))]))[:_QUERIES]
 
 
 @dataclass
@@ -188,12 +184,16 @@ class CodeWriting:
             ParameterError: There is no such language, or ``trials`` is below 1.
         """
         if self.language not in LANGUAGES:
-            raise ParameterError(f"language is one of {', '.join(LANGUAGES)} (got {self.language!r})")
+            raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {self.language!r}")
         if self.language == "sql" and self.database is None:
             self.database = SampleDatabase.from_catalog(self.schema, rows=0)
         blocks = [data_block("request", self.request), data_block("tables", [item.entry for item in self.tables])]
         self.dialogue = Dialogue(
-            system_prompt(self.language), "\n\n".join(blocks), self._read, schema=CodeAnswer, trials=self.trials
+            Path(__file__).with_name(f"{self.language}.md").read_text(encoding="utf-8"),
+            "\n\n".join(blocks),
+            self._read,
+            schema=CodeAnswer,
+            trials=self.trials,
         )
 
     def faults(self, code: str) -> tuple[str, ...]:
@@ -286,24 +286,48 @@ async def awrite_code(
 def draft_code(
     retriever: MultiRetriever, request: str, *, language: Language = "sql", schema: Catalog | RelationalSchema | None = None
 ) -> CodeDraft:
-    """Drafts code by rules, without any language model (see ``plan_query``).
+    """Drafts code without a chat model: the fields that were found for the request, of the table that was found for it.
+
+    It has no conditions, order or counts, whatever the request says of them.
+
+    Args:
+        retriever: Retriever over an index with tables and fields.
+        request: What is asked for.
+        language: ``sql`` or ``python``. Neither is run here.
+        schema: As for ``write_code``.
 
     Raises:
-        QueryError: The request is empty, not text, or too long.
+        QueryError: The request is empty, not text, or too long; or no table with fields was found for it.
         ParameterError: There is no such language.
-        LLMError: What the rules made does not pass the check.
     """
     if language not in LANGUAGES:
-        raise ParameterError(f"language is one of {', '.join(LANGUAGES)} (got {language!r})")
+        raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {language!r}")
     known = _schema(retriever, schema)
-    plan = plan_query(retriever, request, schema=known)
-    code = to_sql(plan) if language == "sql" else to_python(plan)
-    check = _CHECKS[language](code, known)
-    if not check.valid:
-        raise LLMError(f"the request could not be drafted by rules: {'; '.join(map(str, check.findings))}")
-    return CodeDraft(language, code, check, notes=plan.notes)
+    rows: list[list[Hit]] = []
+    tables: list[Table] = [hit.element for hit in retriever.retrieve(request, "table", k=1)]
+    for table in tables:
+        rows = retriever.retrieve_batch(field_queries(request), "field", k=_OF_CLAUSE, where={"table": table.name})
+    found = {hit.id for hits in rows for hit in hits}
+    if not found:
+        raise QueryError("expected a request that a table with fields is found for, got one without")
+    relation = known.of(tables[0])
+    names = [column.name for column in relation.columns if column.field and column.field.id in found]
+    code = _DRAFTS[language](relation.name, names)
+    return CodeDraft(language, code, _CHECKS[language](code, known))
 
 
+def _draft_sql(table: str, fields: Sequence[str]) -> str:
+    return f"SELECT {', '.join(map(quoted, fields))}\nFROM {quoted(table)}\nLIMIT {_DRAFTED_ROWS}"
+
+
+def _draft_python(table: str, fields: Sequence[str]) -> str:
+    names = [json.dumps(name, ensure_ascii=False) for name in fields]
+    values = ", ".join(f"record[{name}]" for name in names)
+    asked = f"query({json.dumps(table, ensure_ascii=False)}, fields=[{', '.join(names)}], limit={_DRAFTED_ROWS})"
+    return f"for record in {asked}:\n    print({values})\n"
+
+
+_DRAFTS: dict[Language, Callable[[str, Sequence[str]], str]] = {"sql": _draft_sql, "python": _draft_python}
 _CHECKS: dict[Language, Callable[[str, Catalog | RelationalSchema], CodeCheck]] = {"sql": check_sql, "python": check_python}
 _REPAIRS: dict[Language, Callable[[str, Catalog | RelationalSchema], tuple[str, tuple[Change, ...]]]] = {
     "sql": repair_sql,

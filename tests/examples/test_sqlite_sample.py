@@ -8,17 +8,11 @@ import pytest
 
 from multiretriever.core import Catalog, Field, ParameterError, Table
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.sqlite_sample import SampleDatabase, SqlLimitError, SqlRefusedError, SqlRunError, quoted
 from multiretriever.grounding.sql_schema import RelationalSchema
+from sqlite_sample import SampleDatabase, SqlLimitError, SqlRefusedError, SqlRunError, quoted
 
 TODAY = date(2026, 1, 15)
 SCHEMA = RelationalSchema(Catalog.from_path(IT_SERVICE))
-
-
-@pytest.fixture(scope="module")
-def database():
-    with SampleDatabase.from_catalog(SCHEMA, rows=20, today=TODAY) as made:
-        yield made
 
 
 def test_every_table_has_its_fields_and_rows(database):

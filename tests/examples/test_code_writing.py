@@ -1,18 +1,18 @@
-"""Code written by chat models of both frameworks: those that behave, and those that lie."""
+"""Code written by chat models of both frameworks, those that behave and those that lie, and drafted without any."""
 
 import json
 
 import pytest
 
+from code_writer import CodeWriting, awrite_code, draft_code, field_queries, retrieve_tables, write_code
 from encoders import WordEncoder
 from models import EndlessChatModel, EndlessLLM, ToolCallingChatModel, langchain_model, llama_index_model
 from multiretriever import langchain, llama_index
 from multiretriever.core import Catalog, Field, Index, LLMError, MultiRetriever, ParameterError, QueryError, Table
-from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.generation.code import CodeWriting, awrite_code, field_queries, retrieve_tables, write_code
-from multiretriever.grounding.python_check import check_python
 from multiretriever.grounding.sql_check import check_sql
 from multiretriever.grounding.sql_schema import RelationalSchema
+from python_check import check_python
+from sqlite_sample import SampleDatabase
 
 REQUEST = "Which open incidents have no assignee? Show number and short description"
 SQL = "SELECT number, short_description FROM incident WHERE active = 1 AND assigned_to IS NULL"
@@ -24,14 +24,13 @@ FRAMEWORKS = {
 
 
 @pytest.fixture(scope="module")
-def schema():
-    return RelationalSchema(Catalog.from_path(IT_SERVICE))
+def schema(bundled):
+    return RelationalSchema(bundled)
 
 
-@pytest.fixture(scope="module")
-def retriever():
-    with Index.from_catalog(Catalog.from_path(IT_SERVICE), encoder=WordEncoder()) as index:
-        yield MultiRetriever(index)
+@pytest.fixture
+def retriever(bundled_retriever):
+    return bundled_retriever
 
 
 @pytest.fixture(params=["langchain", "llama_index", "langchain awaited", "llama_index awaited"])
@@ -195,9 +194,10 @@ def test_what_a_model_is_shown(retriever, schema):
         assert column.target_key
 
 
-def test_fields_are_looked_for_by_the_parts_of_a_request():
-    assert field_queries("Which incidents have no caller, and state?")[0] == "Which incidents have no caller, and state?"
-    assert "caller" in field_queries("Which incidents have no caller, and state?")
+def test_fields_are_searched_by_the_request_and_its_clauses():
+    request = "Which incidents have no caller? Show number, state"
+    assert field_queries(request) == [request, "Which incidents have no caller", "Show number", "state"]
+    assert field_queries("incidents") == ["incidents"]
     assert len(field_queries("a word, " * 100)) <= 16
 
 
@@ -208,3 +208,42 @@ def test_what_cannot_be_asked(retriever, schema):
         CodeWriting("incidents", (), schema, trials=0)
     with pytest.raises(QueryError):
         write_code(retriever, " ", lambda messages, form: "", schema=schema)
+
+
+class TestDrafts:
+    """Code without a chat model."""
+
+    @pytest.mark.parametrize("request_", [REQUEST, "users", "DROP TABLE incident; --", "x", "\u2019 % '' \" 日本語", "a, " * 200])
+    def test_the_fields_that_were_found_of_the_table_that_was_found(self, retriever, schema, request_):
+        draft = draft_code(retriever, request_, schema=schema)
+        assert draft.check.valid
+        assert (draft.check.tables, draft.changes, draft.explanation) == (1, (), "")
+        with SampleDatabase.from_catalog(schema, rows=0) as database:
+            assert len(database.run(draft.code).columns) == draft.check.fields > 0
+        script = draft_code(retriever, request_, language="python", schema=schema)
+        assert script.check.valid
+        assert script.check.fields == 2 * draft.check.fields  # asked for, and shown
+
+    def test_names_that_are_words_of_sql(self):
+        catalog = Catalog(
+            [
+                Table(name="order"),
+                Field(table="order", name="group", label="Group", data_type="string"),
+                Field(table="order", name='select "me"', label="From", data_type="date"),
+            ]
+        )
+        with Index.from_catalog(catalog, encoder=WordEncoder()) as index, SampleDatabase.from_catalog(catalog) as database:
+            draft = draft_code(MultiRetriever(index), "group and from of orders")
+            assert draft.code == 'SELECT "group", "select ""me"""\nFROM "order"\nLIMIT 10'
+            database.run(draft.code)
+            assert draft_code(MultiRetriever(index), "orders", language="python").check.valid
+
+    def test_what_cannot_be_drafted(self, retriever, schema):
+        for request_ in ("", "  "):
+            with pytest.raises(QueryError):
+                draft_code(retriever, request_, schema=schema)
+        with pytest.raises(ParameterError, match="sql, python"):
+            draft_code(retriever, "incidents", language="cobol", schema=schema)
+        catalog = Catalog([Table(name="order"), Field(table="user", name="email"), Table(name="user")])
+        with Index.from_catalog(catalog, encoder=WordEncoder()) as index, pytest.raises(QueryError, match="table with fields"):
+            draft_code(MultiRetriever(index), "order")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from multiretriever.core import Catalog
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.grounding.python_check import check_python, repair_python
 from multiretriever.grounding.sql_schema import RelationalSchema
+from python_check import check_python, repair_python
 
 SCHEMA = RelationalSchema(Catalog.from_path(IT_SERVICE))
 

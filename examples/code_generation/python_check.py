@@ -20,8 +20,6 @@ from multiretriever.grounding.code_check import CodeCheck, CodeFinding, CodeKind
 from multiretriever.grounding.flow_check import Change
 from multiretriever.grounding.sql_schema import Relation, RelationalSchema
 
-# What a generated Python script may be made of: few kinds of syntax, few names, few modules. All else is refused.
-
 MODULES: dict[str, frozenset[str]] = {
     "collections": frozenset({"Counter", "OrderedDict", "defaultdict", "deque"}),
     "csv": frozenset({"DictReader", "DictWriter", "QUOTE_ALL", "QUOTE_MINIMAL", "reader", "writer"}),
@@ -137,7 +135,7 @@ class _Reader:
         self.refuse(item.kind, str(item.node.value), item.node, item.near(_NEAREST))
 
     def query(self, call: ast.Call) -> Iterator[str]:
-        """Reads a call of ``query``; gives the fields that its records have."""
+        """Reads a call of ``query``; yields the fields that its records have."""
         self.tables += 1
         if len(call.args) != 1 or any(item.arg not in ARGUMENTS for item in call.keywords):
             self.refuse("statement", f"{QUERY} takes a table, and by their names {', '.join(ARGUMENTS)}", call)
@@ -231,7 +229,7 @@ def _read(tree: ast.Module, catalog: Catalog | RelationalSchema) -> _Reader:
 
 
 def _imports(nodes: list[ast.AST], reader: _Reader) -> Iterator[tuple[str, str]]:
-    """Checks what is imported; gives the names that modules have in the script, with the modules."""
+    """Checks what is imported; yields the names that modules have in the script, with the modules."""
     for node in nodes:
         if isinstance(node, ast.Import):
             for item in node.names:
