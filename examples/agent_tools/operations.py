@@ -6,31 +6,30 @@ Nothing here knows a framework.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from company_apis import write_documents
-from fake_backend import FakeBackend
-
+from company import FakeBackend, write_documents
 from multiretriever.core import Catalog, Encoder, Hit, Index, MultiRetriever
 from multiretriever.core.errors import MultiRetrieverError
+from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_QUERY, Mode
-from multiretriever.core.tool_calls import Outcome, Toolbox
+from multiretriever.grounding.tool_check import step_tools
+from toolbox import Outcome, Toolbox
 
 SYSTEM = (Path(__file__).parent / "system.md").read_text(encoding="utf-8")
 APIS, INDEX = ".multiretriever/agent-apis", ".multiretriever/agent-tools"
 MAX_ROUNDS = 5
 STOPPED = f"I stopped: after {MAX_ROUNDS} rounds of calls this was not done."
 CONVERSATION = (
-    "The invoice INV-2041 went out twice, please void it because it is a duplicate.",
-    "Add kim@company.example to the members of the channel CHA-7 as a reader.",
-    "Create a leave request for a vacation from 2026-07-06 to 2026-07-08.",
-    "Restart a server, the one with the web shop on it.",
-    "It is SER-118.",
+    "The invoice went out twice, please void it: invoice id INV-2041, reason duplicate",
+    "Add somebody to the members of a channel: channel id CHA-7, email kim@company.example, role reader",
+    "Restart the server with the web shop on it.",
 )
 
 
@@ -98,7 +97,7 @@ def open_operations(
     paths = sorted(folder.glob("*.json")) or sorted(write_documents(folder, services))
     catalog = Catalog.from_path(*paths)
     backend = FakeBackend(paths)
-    toolbox = Toolbox(catalog, backend.call, acall=backend.acall)
+    toolbox = Toolbox(step_tools(catalog, backend.call, acall=backend.acall))
     retriever = MultiRetriever(Index.from_catalog(catalog, index, encoder=encoder, progress=encoder is None))
     return Operations(toolbox, retriever, backend, k)
 
@@ -116,11 +115,39 @@ def queries_of(said: Sequence[tuple[str, str]]) -> list[str]:
     return [query[-MAX_QUERY:] for query in queries]
 
 
+@dataclass(frozen=True)
+class Move:
+    """What is done next: a tool is called, or, where none is named, something is said."""
+
+    text: str = ""
+    name: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def next_move(said: Sequence[tuple[str, str]], tool: tuple[str, Mapping[str, Any]] | None) -> Move:
+    """Shows the loop where there is no chat model: calls the first tool with what stands behind its arguments' names.
+
+    It understands nothing. What comes back, an answer of the service or the refusal of the call, it repeats.
+
+    Args:
+        said: The conversation so far: who (``user``, ``assistant``, ``tool``) and what.
+        tool: Name and JSON schema of the arguments of the first tool that is offered; None where none is.
+    """
+    if tool is None or said[-1][0] == "tool":
+        return Move(text=said[-1][1] if tool else "No tool was found for that.")
+    name, parameters = tool
+    found = (
+        (key, re.search(rf"\b{re.escape(split_words(key))}:? ([^,]+)", said[-1][1], re.IGNORECASE))
+        for key in parameters["properties"]
+    )
+    return Move(name=name, arguments={key: match[1].strip() for key, match in found if match})
+
+
 def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line of both examples."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("request", nargs="*", default=list(CONVERSATION), help="what the user writes, one message each")
-    parser.add_argument("--llm", help="a chat model; without one, rules pick the tool and fill in its parameters")
+    parser.add_argument("--llm", help="a chat model; without one, the first tool that is offered is called")
     parser.add_argument("--apis", default=APIS, help="folder of OpenAPI documents in JSON; made where it is missing")
     parser.add_argument("--index", default=INDEX, help="folder of the index, or 'memory'")
     parser.add_argument("--services", type=int, help="how many services the company has, where its documents are made")
@@ -147,7 +174,7 @@ def converse(argv: Sequence[str] | None, run: Callable[..., list[Turn]], init: C
 
     Args:
         argv: Its arguments; None for those of the program.
-        run: Holds a conversation: requests, a chat model or None for the rules, and the operations.
+        run: Holds a conversation: requests, a chat model or None, and the operations.
         init: Makes a chat model of its name.
     """
     options = arguments_of(argv)
@@ -157,7 +184,7 @@ def converse(argv: Sequence[str] | None, run: Callable[..., list[Turn]], init: C
         operations = open_operations(options.apis, index, services=options.services, k=options.k)
         try:
             for turn in run(options.request, llm, operations=operations):
-                show(turn, len(operations.toolbox.schemas))
+                show(turn, len(operations.toolbox.tools))
         finally:
             operations.retriever.close()
     except MultiRetrieverError as error:

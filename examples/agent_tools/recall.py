@@ -13,9 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from operations import Operations, arguments_of, open_operations
-
 from multiretriever.core.query import MODES, Mode
+from operations import Operations, arguments_of, open_operations
 
 REQUESTS = Path(__file__).parent / "requests.csv"
 
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments_of(argv)
     operations = open_operations(options.apis, None if options.index == "memory" else options.index)
     right = requests()
-    print(f"{len(right)} requests, {len(operations.toolbox.schemas)} operations\n")
+    print(f"{len(right)} requests, {len(operations.toolbox.tools)} operations\n")
     print("| ranked by | recall@1 | recall@5 | recall@10 | recall@20 |\n| --- | --- | --- | --- | --- |")
     for mode in MODES:
         places = ranks(operations, right, mode, 20)

@@ -15,13 +15,12 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
-from rule_chat_model import RuleChatModel, said
 
-from multiretriever.core.tool_calls import Outcome
+from langchain_tools import FirstToolModel, ask_with_tools, said, tool_calls, tool_messages
 from multiretriever.langchain import init_model
-from multiretriever.langchain.catalog_tools import tools_from_toolbox
-from multiretriever.langchain.tool_answers import ask_with_tools, tool_calls, tool_messages
+from multiretriever.langchain.tools import CatalogTool
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
+from toolbox import Outcome
 
 
 class State(TypedDict):
@@ -45,7 +44,7 @@ def build_agent(operations: Operations, llm: BaseChatModel) -> CompiledStateGrap
 
     LangGraph runs the nodes in threads where the agent is awaited, so that the event loop goes on.
     """
-    tools = {tool.name: tool for tool in tools_from_toolbox(operations.toolbox)}
+    tools = {name: CatalogTool(tool) for name, tool in operations.toolbox.tools.items()}
 
     def retrieve(state: State) -> dict[str, Any]:
         offered = operations.offer(queries_of(said(state["messages"])))
@@ -91,7 +90,7 @@ def _calls(state: State) -> list[Any]:
 
 async def arun(requests: Sequence[str], llm: BaseChatModel | None = None, *, operations: Operations) -> list[Turn]:
     """Holds a conversation; returns its turns."""
-    agent = build_agent(operations, llm or RuleChatModel())
+    agent = build_agent(operations, llm or FirstToolModel())
     messages: list[AnyMessage] = []
     turns = []
     for request in requests:

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 from llama_index.core.llms import LLM, ChatMessage, ChatResponse, MessageRole
 from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, step
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
 from pydantic import Field
-from rule_llm import RuleLLM, said
 
-from multiretriever.core.tool_calls import Outcome
+from llama_index_tools import FirstToolLLM, aask_with_tools, said, tool_calls, tool_messages
 from multiretriever.llama_index import init_llm
-from multiretriever.llama_index.catalog_tools import tools_from_toolbox
-from multiretriever.llama_index.tool_answers import aask_with_tools, tool_calls, tool_messages
+from multiretriever.llama_index.tools import CatalogTool
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
+from toolbox import Outcome
 
 
 class Said(StartEvent):
@@ -62,7 +61,7 @@ class Agent(Workflow):
         super().__init__(timeout=None)
         self.operations = operations
         self.llm = llm
-        self.tools = {tool.metadata.get_name(): tool for tool in tools_from_toolbox(operations.toolbox)}
+        self.tools = {name: CatalogTool(tool) for name, tool in operations.toolbox.tools.items()}
 
     @step
     async def retrieve(self, event: Said) -> State:
@@ -96,7 +95,7 @@ class Agent(Workflow):
 
 async def arun(requests: Sequence[str], llm: LLM | None = None, *, operations: Operations) -> list[Turn]:
     """Holds a conversation; returns its turns."""
-    agent = Agent(operations, llm or RuleLLM())
+    agent = Agent(operations, llm or FirstToolLLM())
     messages: list[ChatMessage] = []
     turns = []
     for request in requests:

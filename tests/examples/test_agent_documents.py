@@ -3,10 +3,8 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from examples import load_example
+import company
 from multiretriever.core import Catalog
-
-company = load_example("agent_tools/company_apis.py")
 
 
 class TestDocuments:

@@ -2,32 +2,26 @@
 
 import asyncio
 import json
-import sys
 import time
 from itertools import count
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
+import company
+import operations as operations_module
+import recall
 from encoders import WordEncoder
-from examples import EXAMPLES, load_example, run_example
+from examples import load_example, run_example
 from multiretriever.core.errors import LLMError
 from scripted_agents import scripted_llm, scripted_model
 
-REQUEST = "Please void the invoice INV-7 because it went out twice."
+REQUEST = "Please void the invoice, it went out twice: invoice id INV-7, reason sent twice"
 RIGHT = "Billing_voidInvoice"
 FITS = {"invoiceId": "INV-7", "reason": "sent twice"}
 
 
-# The modules of the example import each other by their names.
-sys.path.insert(0, str(EXAMPLES / "agent_tools"))
-try:
-    operations_module, company, rule_model, recall, rule_arguments, with_langchain, with_llama_index = (
-        load_example(f"agent_tools/{name}.py")
-        for name in ("operations", "company_apis", "rule_model", "recall", "rule_arguments", "with_langchain", "with_llama_index")
-    )
-finally:
-    sys.path.remove(str(EXAMPLES / "agent_tools"))
+with_langchain, with_llama_index = (load_example(f"agent_tools/{name}.py") for name in ("with_langchain", "with_llama_index"))
 
 
 BOTH = pytest.mark.parametrize(
@@ -66,14 +60,14 @@ class TestOffers:
         assert [turn.offered for turn in turns] == [names for names, _, _ in llm.seen]
         assert turns[0].offered[0] == RIGHT
         assert turns[0].offered != turns[1].offered
-        assert all(name in operations.toolbox.schemas for turn in turns for name in turn.offered)
+        assert all(name in operations.toolbox.tools for turn in turns for name in turn.offered)
 
     def test_the_full_number(self, tmp_path):
         made = operations_module.open_operations(tmp_path, None, k=10, encoder=WordEncoder(dimension=1024))
-        assert len(made.toolbox.schemas) >= 2_000
+        assert len(made.toolbox.tools) >= 2_000
         (turn,) = with_langchain.run([REQUEST], operations=made)
         assert len(turn.offered) == 10
-        assert made.backend.calls == [("Billing.voidInvoice", {"invoiceId": "INV-7", "reason": "it went out twice"})]
+        assert made.backend.calls == [("Billing.voidInvoice", FITS)]
         right = recall.requests()
         assert len(right) >= 30
         assert all(made.toolbox.names(ids) for ids in right.values())
@@ -206,8 +200,8 @@ class TestBothAtOnce:
 
     @BOTH
     async def test_one_agent_serves_several(self, example, model, operations):
-        rules = with_langchain.RuleChatModel() if example is with_langchain else with_llama_index.RuleLLM()
-        turns = await asyncio.gather(*(example.arun([REQUEST], rules, operations=operations) for _ in range(4)))
+        llm = with_langchain.FirstToolModel() if example is with_langchain else with_llama_index.FirstToolLLM()
+        turns = await asyncio.gather(*(example.arun([REQUEST], llm, operations=operations) for _ in range(4)))
         assert [faults(turn) for (turn,) in turns] == [[None]] * 4
         assert len(operations.backend.calls) == 4
 
@@ -225,85 +219,38 @@ class TestBothAtOnce:
         assert [turn.answer for turn in await work] == ["done"]
 
     def test_langgraph_without_an_event_loop(self, operations):
-        agent = with_langchain.build_agent(operations, with_langchain.RuleChatModel())
+        agent = with_langchain.build_agent(operations, with_langchain.FirstToolModel())
         state = agent.invoke({"messages": [HumanMessage(REQUEST)]})
         assert [message.type for message in state["messages"]] == ["human", "ai", "tool", "ai"]
         assert not any(isinstance(message, SystemMessage) for message in state["messages"])
         assert len(operations.backend.calls) == 1
 
 
-class TestRules:
+class TestWithoutAModel:
     def test_both_frameworks_hold_the_same_conversation(self, operations):
-        requests = [REQUEST, "Block a corporate card because it was stolen.", "It is CC-3.", "Tell me a joke."]
+        requests = [REQUEST, "Block a corporate card", " "]
         ours, theirs = (example.run(requests, operations=operations) for example in (with_langchain, with_llama_index))
         assert [(turn.offered, faults(turn), turn.answer) for turn in ours] == [
             (turn.offered, faults(turn), turn.answer) for turn in theirs
         ]
-        assert "corporate card id" in ours[1].answer
-        assert ours[1].answer.endswith("?")
-        assert ours[3].outcomes == []
-        assert operations.backend.calls[:2] == [
-            ("Billing.voidInvoice", {"invoiceId": "INV-7", "reason": "it went out twice"}),
-            ("Expenses.blockCorporateCard", {"corporateCardId": "CC-3", "reason": "it was stolen"}),
-        ]
-
-    def test_a_message_that_says_what_to_do_answers_no_question(self, operations):
-        requests = ["Block a corporate card.", "Approve the expense report ER-4."]
-        for example in (with_langchain, with_llama_index):
-            turns = example.run(requests, operations=operations)
-            assert faults(turns[0]) == []
-            assert turns[1].outcomes[0].call.name == "Expenses_approveExpenseReport"
-
-    def test_what_nobody_said_is_not_done(self, operations):
-        """Tools that are offered but whose verb is not in the request are not called."""
-        schemas = operations.toolbox.schemas
-        offered = [
-            rule_model.Offered(schema.name, schema.description, schema.parameters)
-            for name in ("Billing_deleteInvoice", "Billing_voidInvoice", "Billing_updateInvoice")
-            if (schema := schemas[name])
-        ]
-        for request in ("The invoice INV-7", "I do not like the invoice INV-7", "Update the invoice INV-7"):
-            assert rule_model.decide([("user", request)], offered).name is None
-        assert rule_model.decide([("user", "delete the payment PAY-7")], offered).name is None
+        assert [faults(turn) for turn in ours] == [[None], ["arguments"], []]
+        assert json.loads(ours[0].answer)["id"] == "INV-7"
+        assert "'corporateCardId' is a required property" in ours[1].answer
+        assert (ours[2].offered, ours[2].answer) == ([], "No tool was found for that.")
+        assert operations.backend.calls == [("Billing.voidInvoice", FITS)] * 2
 
     @pytest.mark.parametrize(
-        ("text", "arguments", "missing"),
+        ("text", "arguments"),
         [
-            (
-                'Give 12.5 EUR to kim@a.example until 2026-03-01 for "the taxi" CC-4',
-                {
-                    "id": "CC-4",
-                    "amount": 12.5,
-                    "currency": "EUR",
-                    "email": "kim@a.example",
-                    "until": "2026-03-01",
-                    "title": "the taxi",
-                },
-                [],
-            ),
-            ("CC-4 2026-03-01", {"id": "CC-4", "until": "2026-03-01"}, ["amount", "title"]),
-            ("INV-4 by noon", {}, ["id", "amount", "until", "title"]),
+            ("void it: Invoice Id INV-7, reason: sent twice", {"invoiceId": "INV-7", "reason": "sent twice"}),
+            ("the reasonable invoice", {}),
+            ("reason (x, invoice identity 7", {"reason": "(x"}),
         ],
     )
-    def test_arguments_stand_in_the_text(self, text, arguments, missing):
-        schema = {
-            "properties": {
-                "id": {"type": "string", "description": "Id, such as CC-1042"},
-                "amount": {"type": "number"},
-                "currency": {"type": "string", "enum": ["EUR", "USD"]},
-                "email": {"type": "string", "format": "email"},
-                "until": {"type": "string", "format": "date"},
-                "title": {"type": "string"},
-                "pages": {"type": "integer"},
-            },
-            "required": ["id", "amount", "until", "title"],
-        }
-        assert rule_arguments.fill_arguments(schema, text) == (arguments, missing)
-
-    def test_a_moment_needs_day_and_time(self):
-        schema = {"properties": {"at": {"type": "string", "format": "date-time"}}, "required": ["at"]}
-        assert rule_arguments.fill_arguments(schema, "on 2026-03-01 at 9:30")[0] == {"at": "2026-03-01T09:30:00Z"}
-        assert rule_arguments.fill_arguments(schema, "on 2026-03-01")[1] == ["at"]
+    def test_arguments_are_read_off_by_their_names(self, text, arguments):
+        schema = {"properties": {"invoiceId": {}, "reason": {}, "due(": {}}}
+        move = operations_module.next_move([("user", text)], ("t", schema))
+        assert (move.name, move.arguments) == ("t", arguments)
 
 
 class TestPrograms:
@@ -314,7 +261,7 @@ class TestPrograms:
             done = run_example(f"agent_tools/{name}.py", REQUEST, *options, folder=tmp_path)
             assert done.returncode == 0, done.stderr
             assert "offered   5 of " in done.stdout
-            assert "called    Billing_voidInvoice {'invoiceId': 'INV-7', 'reason': 'it went out twice'}" in done.stdout
+            assert "called    Billing_voidInvoice {'invoiceId': 'INV-7', 'reason': 'sent twice'}" in done.stdout
             assert "called Billing_voidInvoice" in done.stderr
         assert (tmp_path / ".multiretriever" / "agent-tools").is_dir()
 

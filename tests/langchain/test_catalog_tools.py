@@ -1,19 +1,16 @@
-import json
+"""The steps of a catalog as tools of LangChain: shown with their schema, run only with arguments that fit."""
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from encoders import WordEncoder
 from multiretriever.core import Catalog, CatalogError, Step, StepInput
-from multiretriever.core.errors import AnswerError, LLMError
-from multiretriever.core.tool_calls import OperationError, Outcome, ToolCall
-from multiretriever.langchain import ToolSelector
-from multiretriever.langchain.catalog_tools import tools_from_catalog
-from multiretriever.langchain.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
+from multiretriever.grounding.tool_check import OperationError
+from multiretriever.langchain import ToolSelector, tools_from_catalog
 
 # Names that tools of frameworks use themselves.
 ODD = ("self", "config", "run_manager", "callbacks", "args", "kwargs", "input", "schema", "copy", "from")
@@ -65,29 +62,6 @@ class Streaming(BaseChatModel):
             if isinstance(chunk, Exception):
                 raise chunk
             yield ChatGenerationChunk(message=chunk)
-
-
-class Whole(Streaming):
-    """Gives one message, not streamed."""
-
-    _stream = BaseChatModel._stream
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        return ChatResult(generations=[ChatGeneration(message=self.chunks[0])])
-
-
-def pieces(*texts, name="shop_wipe"):
-    heads = [{"name": name, "id": "1"}, *[{"name": None, "id": None}] * len(texts)]
-    parts = [{**head, "args": text} for head, text in zip(heads, texts, strict=False)]
-    return [AIMessageChunk("", tool_call_chunks=[{**part, "index": 0, "type": "tool_call_chunk"}]) for part in parts]
-
-
-async def both(model, tools=()):
-    messages = [HumanMessage("x")]
-    answer = ask_with_tools(model, list(tools), messages)
-    awaited = await aask_with_tools(model, list(tools), messages)
-    assert (awaited.content, tool_calls(awaited)) == (answer.content, tool_calls(answer))
-    return answer
 
 
 class TestTools:
@@ -143,65 +117,3 @@ class TestTools:
     def test_a_catalog_without_steps(self, service):
         with pytest.raises(CatalogError):
             tools_from_catalog(Catalog([]), service)
-
-
-class TestAnswers:
-    async def test_a_streamed_call(self, tools):
-        answer = await both(Streaming(chunks=[AIMessageChunk("I will. "), *pieces('{"id": ', '"7"}')]), tools.values())
-        assert type(answer) is AIMessage
-        assert answer.content == "I will. "
-        assert tool_calls(answer) == [ToolCall("1", "shop_wipe", {"id": "7"})]
-        assert answer.tool_calls[0]["args"] == {"id": "7"}
-
-    @pytest.mark.parametrize("broken", ['{"id": "INV-20', '["7"]', "7", "{'id': '7'}", "[" * 5_000])
-    async def test_broken_json_is_not_completed(self, tools, broken):
-        answer = await both(
-            Streaming(chunks=pieces(*[broken[n : n + 1000] for n in range(0, len(broken), 1000)])), tools.values()
-        )
-        assert answer.tool_calls == []
-        assert tool_calls(answer) == [ToolCall("1", "shop_wipe", broken)]
-
-    async def test_a_call_without_arguments(self, tools):
-        answer = await both(Streaming(chunks=pieces("", name="shop_list")), tools.values())
-        assert tool_calls(answer) == [ToolCall("1", "shop_list", {})]
-
-    async def test_an_answer_that_is_not_streamed(self, tools):
-        invalid = [{"name": "shop_wipe", "args": '{"id', "id": "2", "error": "x", "type": "invalid_tool_call"}]
-        calls = [{"name": "shop_list", "args": {}, "id": "1"}]
-        answer = await both(Whole(chunks=[AIMessage("x", tool_calls=calls, invalid_tool_calls=invalid)]), tools.values())
-        assert tool_calls(answer) == [ToolCall("1", "shop_list", {}), ToolCall("2", "shop_wipe", '{"id')]
-
-    async def test_an_endless_answer(self, tools):
-        def forever():
-            while True:
-                taken.append(1)
-                yield from pieces('{"id": "' + "long " * 100)
-
-        taken = []
-        model = Streaming.model_construct(chunks=forever())
-        with pytest.raises(AnswerError, match="longer"):
-            ask_with_tools(model, list(tools.values()), [HumanMessage("x")])
-        with pytest.raises(AnswerError, match="longer"):
-            await aask_with_tools(model, list(tools.values()), [HumanMessage("x")])
-        assert len(taken) < 200
-
-    async def test_errors_of_the_provider_are_typed(self, tools):
-        class NoTools(Streaming):
-            bind_tools = BaseChatModel.bind_tools
-
-        for model in (Streaming(chunks=[ConnectionError("no route")]), NoTools(chunks=[])):
-            with pytest.raises(LLMError, match="did not answer"):
-                ask_with_tools(model, list(tools.values()), [HumanMessage("x")])
-            with pytest.raises(LLMError, match="did not answer"):
-                await aask_with_tools(model, list(tools.values()), [HumanMessage("x")])
-
-    async def test_without_tools_none_are_bound(self):
-        answer = await both(Streaming(chunks=[AIMessageChunk("hello")]))
-        assert answer.content == "hello"
-
-    def test_messages_answer_every_call(self):
-        call = ToolCall("1", "shop_wipe", {"id": "7"})
-        good, bad = tool_messages([Outcome(call, STEPS[0], "{}"), Outcome(ToolCall("2", "x", "{"), None, "no", "unknown")])
-        assert (good.tool_call_id, good.name, good.status, good.content) == ("1", "shop_wipe", "success", "{}")
-        assert (bad.tool_call_id, bad.status, bad.artifact.fault) == ("2", "error", "unknown")
-        assert json.loads(good.content) == {}

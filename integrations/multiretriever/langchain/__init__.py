@@ -12,7 +12,6 @@ except ImportError as error:
         'multiretriever.langchain needs langchain-core; install it with: pip install "multiretriever[langchain]"'
     ) from error
 
-from multiretriever.langchain.catalog_tools import tools_from_catalog, tools_from_toolbox
 from multiretriever.langchain.chat import achat_with, chat_with, init_model
 from multiretriever.langchain.embeddings import InstructionEmbeddings, LangChainEncoder
 from multiretriever.langchain.grounding import GroundingRunnable
@@ -25,8 +24,7 @@ from multiretriever.langchain.retrievers import (
     WorkflowRetriever,
     to_document,
 )
-from multiretriever.langchain.tool_answers import aask_with_tools, ask_with_tools, tool_calls, tool_messages
-from multiretriever.langchain.tools import ToolSelector, catalog_from_tools, grounding_tool, retriever_tool
+from multiretriever.langchain.tools import ToolSelector, catalog_from_tools, grounding_tool, retriever_tool, tools_from_catalog
 
 __all__ = [
     "CatalogItemRetriever",
@@ -39,17 +37,12 @@ __all__ = [
     "TableRetriever",
     "ToolSelector",
     "WorkflowRetriever",
-    "aask_with_tools",
     "achat_with",
-    "ask_with_tools",
     "catalog_from_tools",
     "chat_with",
     "grounding_tool",
     "init_model",
     "retriever_tool",
     "to_document",
-    "tool_calls",
-    "tool_messages",
     "tools_from_catalog",
-    "tools_from_toolbox",
 ]

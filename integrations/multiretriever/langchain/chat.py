@@ -12,8 +12,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import Runnable
 
 from multiretriever.core.errors import AnswerError, LLMError, MissingDependencyError
-from multiretriever.core.tool_calls import MAX_ARGUMENTS
 from multiretriever.grounding.dialogue import MAX_ANSWER, AsyncChat, Chat, Message
+from multiretriever.grounding.tool_check import MAX_ARGUMENTS
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 

@@ -1,4 +1,4 @@
-"""Retrieval as tools of an agent, and an agent's tools as a catalog."""
+"""Retrieval as tools of an agent, an agent's tools as a catalog, and the steps of a catalog as tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompts import StringPromptTemplate, format_document
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.tools import BaseTool, StructuredTool, create_retriever_tool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException, create_retriever_tool
 from langchain_core.utils.function_calling import convert_to_openai_function
 
 from multiretriever.core.catalog import Catalog
@@ -22,6 +22,7 @@ from multiretriever.core.index import Index
 from multiretriever.core.query import MAX_QUERY, Mode, check_k, check_mode
 from multiretriever.core.retriever import DEFAULT_MODE, Hit, MultiRetriever
 from multiretriever.core.sources import ToolSource
+from multiretriever.grounding.tool_check import AsyncCall, Call, StepTool, ToolCallError, step_tools
 from multiretriever.langchain.grounding import GroundingOutput, GroundingRunnable
 from multiretriever.langchain.retrievers import ElementRetriever
 
@@ -229,3 +230,53 @@ def query_of(value: ToolQuery) -> str:
     human = [message for message in messages if isinstance(message, HumanMessage)]
     # People paste whole documents into a conversation, and what they want is mostly at the end.
     return str((human or messages)[-1].text)[-MAX_QUERY:]
+
+
+class CatalogTool(BaseTool):
+    """A step as a tool. Arguments that do not fit are refused before anything runs, in words for the chat model.
+
+    Whether it was offered it cannot know: agents run any tool that they have.
+
+    Attributes:
+        tool: What checks and runs it.
+    """
+
+    tool: StepTool
+    handle_tool_error: Any = True
+
+    def __init__(self, tool: StepTool) -> None:
+        """Makes it of a step's tool."""
+        super().__init__(
+            name=tool.name,
+            description=tool.description,
+            args_schema=dict(tool.parameters),
+            metadata={"step": tool.step.id, "title": tool.step.label},
+            tool=tool,
+        )
+
+    # No other names in these two: the arguments of an API may be called config, self or anything else.
+    def _run(self, /, *args: Any, **arguments: Any) -> str:
+        try:
+            return self.tool.run(args[0] if args else arguments)
+        except ToolCallError as error:
+            raise ToolException(str(error)) from error
+
+    async def _arun(self, /, *args: Any, **arguments: Any) -> str:
+        try:
+            return await self.tool.arun(args[0] if args else arguments)
+        except ToolCallError as error:
+            raise ToolException(str(error)) from error
+
+
+def tools_from_catalog(catalog: Catalog, call: Call, *, acall: AsyncCall | None = None) -> list[CatalogTool]:
+    """Makes a tool of every step of a catalog, such as one of OpenAPI documents.
+
+    Args:
+        catalog: The catalog.
+        call: Runs a step with arguments that were checked, and returns what JSON can hold.
+        acall: Does so without blocking the event loop; None for ``call`` in a thread.
+
+    Raises:
+        CatalogError: The catalog has no step.
+    """
+    return [CatalogTool(tool) for tool in step_tools(catalog, call, acall=acall)]

@@ -1,4 +1,4 @@
-"""Retrievers as tools of agents, and choosing the tools of agents by retrieval."""
+"""Retrieval as tools of an agent, an agent's tools as a catalog, and the steps of a catalog as tools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 from llama_index.core.objects import ObjectRetriever, SimpleToolNodeMapping
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, QueryType
-from llama_index.core.tools import BaseTool, RetrieverTool, ToolMetadata, ToolOutput
+from llama_index.core.tools import AsyncBaseTool, BaseTool, RetrieverTool, ToolMetadata, ToolOutput
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import element_type
@@ -17,6 +20,7 @@ from multiretriever.core.index import Index
 from multiretriever.core.query import Mode, check_k, check_mode
 from multiretriever.core.retriever import DEFAULT_MODE, MultiRetriever
 from multiretriever.core.sources import ToolSource
+from multiretriever.grounding.tool_check import AsyncCall, Call, StepTool, ToolCallError, step_tools
 from multiretriever.llama_index.retrievers import ElementRetriever, IndexRetriever, StepRetriever
 
 
@@ -158,3 +162,80 @@ class ToolSelector(ObjectRetriever[BaseTool]):
     def close(self) -> None:
         """Closes the index."""
         self._steps.close()
+
+
+class CatalogTool(AsyncBaseTool):
+    """A step as a tool. Arguments that do not fit are refused before anything runs, in words for the LLM.
+
+    Whether it was offered it cannot know: agents run any tool that they have.
+
+    Attributes:
+        tool: What checks and runs it.
+    """
+
+    def __init__(self, tool: StepTool) -> None:
+        """Makes it of a step's tool."""
+        self.tool = tool
+        self._metadata = ToolMetadata(name=tool.name, description=tool.description, fn_schema=_arguments(tool))
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        """What an LLM is shown."""
+        return self._metadata
+
+    # No other names in these two: the arguments of an API may be called input, self or anything else.
+    def call(self, /, *args: Any, **arguments: Any) -> ToolOutput:
+        """Runs it with arguments that fit; otherwise the output says what is wrong, and its raw output is a ``ToolCallError``."""
+        given = args[0] if args else arguments
+        try:
+            return self._output(given, self.tool.run(given))
+        except ToolCallError as error:
+            return self._output(given, error)
+
+    async def acall(self, /, *args: Any, **arguments: Any) -> ToolOutput:
+        """Does ``call`` without blocking the event loop."""
+        given = args[0] if args else arguments
+        try:
+            return self._output(given, await self.tool.arun(given))
+        except ToolCallError as error:
+            return self._output(given, error)
+
+    def __call__(self, /, *args: Any, **arguments: Any) -> ToolOutput:
+        """Does ``call``."""
+        return self.call(*args, **arguments)
+
+    def _output(self, given: Any, result: str | ToolCallError) -> ToolOutput:
+        return ToolOutput(
+            tool_name=self.tool.name,
+            content=str(result),
+            raw_input=given if isinstance(given, dict) else {"input": given},
+            raw_output=result,
+            is_error=isinstance(result, ToolCallError),
+        )
+
+
+def _arguments(tool: StepTool) -> type[BaseModel]:
+    """Makes the class of arguments that LlamaIndex wants; it holds any values, and shows the schema as it is."""
+
+    class Arguments(BaseModel):
+        model_config = ConfigDict(extra="allow", title=tool.name)
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+            return dict(tool.parameters)
+
+    return Arguments
+
+
+def tools_from_catalog(catalog: Catalog, call: Call, *, acall: AsyncCall | None = None) -> list[CatalogTool]:
+    """Makes a tool of every step of a catalog, such as one of OpenAPI documents.
+
+    Args:
+        catalog: The catalog.
+        call: Runs a step with arguments that were checked, and returns what JSON can hold.
+        acall: Does so without blocking the event loop; None for ``call`` in a thread.
+
+    Raises:
+        CatalogError: The catalog has no step.
+    """
+    return [CatalogTool(tool) for tool in step_tools(catalog, call, acall=acall)]

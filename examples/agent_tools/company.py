@@ -1,9 +1,9 @@
-"""The OpenAPI documents of a company that does not exist: what its services hold, and what can be done with it.
+"""A company that does not exist: the OpenAPI documents of its services, and what answers their calls within the process.
 
-Everything is put together of three tables in ``company/``, written by hand: services, their resources, and verbs. The documents
-look as real ones do: paths with ids, operationIds, summaries, parameters with types and enums, bodies behind references.
+The documents are put together of three tables in ``company/``, written by hand: services, their resources, and verbs. They look
+as real ones do: paths with ids, operationIds, summaries, parameters with types and enums, bodies behind references.
 
-Run ``python examples/agent_tools/company_apis.py FOLDER``.
+Run ``python examples/agent_tools/company.py FOLDER``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from multiretriever.core import Step
+from multiretriever.grounding.tool_check import OperationError
 
 TABLES = Path(__file__).parent / "company"
 STANDARD = ("list", "get", "create", "update", "delete", "find")
@@ -24,6 +28,8 @@ _PLURALS = {"salary": "salaries", "policy": "policies", "history": "histories", 
 # "Reset the password of *" is called resetUserPassword.
 _OF = re.compile(r"^(\w+) the (\w+) of \*")
 _SILENT = re.compile(r"\b(the|of|for|to|from|in|on|a|an|somebody|its)\b")
+_EXAMPLES = {"date": "2026-03-02", "date-time": "2026-03-02T09:00:00Z", "email": "kim@company.example"}
+_OF_TYPE: dict[str, Any] = {"string": "example", "number": 125.5, "integer": 3, "boolean": True}
 
 Json = dict[str, Any]
 Row = dict[str, str]
@@ -91,7 +97,7 @@ def write_documents(folder: str | Path, services: int | None = None) -> list[Pat
 
 
 def documents(services: int | None = None) -> Iterator[Json]:
-    """Gives the documents of all services, or of the first so many."""
+    """Yields the documents of all services, or of the first so many."""
     verbs: dict[str, list[Row]] = {}
     for row in _table("verbs"):
         verbs.setdefault(row["verb"], []).append(row)
@@ -188,7 +194,7 @@ def _schemas(resource: Resource) -> Json:
 
 def object_schema(fields: dict[str, tuple[Json, bool]]) -> Json:
     """Returns the schema of an object with these fields."""
-    required = [name for name, (_, due) in fields.items() if due]
+    required = [name for name, (_, needed) in fields.items() if needed]
     properties = {name: schema for name, (schema, _) in fields.items()}
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
@@ -216,7 +222,69 @@ def camel(words: str, *, first: bool = False) -> str:
     return text if first else text[:1].lower() + text[1:]
 
 
+class FakeBackend:
+    """Answers operations of OpenAPI documents with examples of what they return. Safe to share between threads.
+
+    Attributes:
+        calls: The id and the arguments of every call that arrived, in order.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """Reads the documents."""
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._documents = {}
+        for path in paths:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            self._documents[document["info"]["title"]] = document
+        self._lock = threading.Lock()
+
+    def call(self, step: Step, arguments: dict[str, Any]) -> Any:
+        """Answers one call.
+
+        Raises:
+            OperationError: There is nothing of such an id.
+        """
+        with self._lock:
+            self.calls.append((step.id, arguments))
+        document = self._documents[step.scope]
+        path = str(step.metadata["path"])
+        item = document["paths"][path]
+        for parameter in item.get("parameters", []):
+            self._check_id(parameter, arguments)
+        operation = item[str(step.metadata["method"]).lower()]
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        own = [value for name, value in arguments.items() if f"{{{name}}}" in path]
+        given = {name: value for name, value in arguments.items() if f"{{{name}}}" not in path}
+        if own:
+            given = {"id": own[0], **given}
+        answer = _example(schema, document, {} if step.metadata["method"] == "GET" and not own else given)
+        return {"status": "deleted", "id": own[-1]} if step.metadata["method"] == "DELETE" else answer
+
+    async def acall(self, step: Step, arguments: dict[str, Any]) -> Any:
+        """Does ``call``; an answer that came over a network would be awaited here."""
+        return self.call(step, arguments)
+
+    def _check_id(self, parameter: dict[str, Any], arguments: dict[str, Any]) -> None:
+        value = str(arguments[parameter["name"]])
+        found = re.search(r"such as (\w+)-", parameter.get("description", ""))
+        if found and not re.fullmatch(rf"({found[1]}-)?\d+", value):
+            raise OperationError(f"404: nothing has the {parameter['name']} {value!r}; ids look like {found[1]}-1042")
+
+
+def _example(schema: dict[str, Any], document: dict[str, Any], given: dict[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    if schema.get("type") == "array":
+        return [_example(schema["items"], document, given)]
+    if "properties" in schema:
+        values = {name: _example(part, document, {}) for name, part in schema["properties"].items()}
+        return values | given
+    if "enum" in schema:
+        return schema["enum"][0]
+    return schema.get("example") or _EXAMPLES.get(schema.get("format", "")) or _OF_TYPE.get(schema.get("type", ""))
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("python company_apis.py FOLDER")
+        sys.exit("python company.py FOLDER")
     print(f"{len(write_documents(sys.argv[1]))} documents in {sys.argv[1]}")

@@ -1,4 +1,4 @@
-"""Asking an LLM that is offered tools, and its tool calls as those of the core.
+"""Tools and their calls in LlamaIndex: the tools of a toolbox, asking an LLM that is offered some, and its calls.
 
 LlamaIndex completes broken JSON by guessing, or takes it for no arguments at all. Here such arguments stay text, and are refused.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import uuid4
 
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import LLM, ChatMessage, ChatResponse, MessageRole
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import BaseTool
 
 from multiretriever.core.errors import AnswerError, LLMError
-from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
 from multiretriever.grounding.dialogue import MAX_ANSWER
+from multiretriever.grounding.tool_check import MAX_ARGUMENTS, ToolCall
+from operations import next_move
+from toolbox import Outcome, read_arguments
 
 
 def ask_with_tools(llm: LLM, tools: Sequence[BaseTool], messages: Sequence[ChatMessage]) -> ChatResponse:
@@ -53,7 +57,7 @@ async def aask_with_tools(llm: LLM, tools: Sequence[BaseTool], messages: Sequenc
 def _function_calling(llm: LLM) -> FunctionCallingLLM:
     if isinstance(llm, FunctionCallingLLM) and llm.metadata.is_function_calling_model:
         return llm
-    raise LLMError(f"an LLM that calls functions is due ({type(llm).__name__} does not)")
+    raise LLMError(f"expected an LLM that calls functions, got {type(llm).__name__}")
 
 
 class _Answer:
@@ -112,3 +116,27 @@ def tool_messages(outcomes: Iterable[Outcome]) -> list[ChatMessage]:
         )
         for outcome in outcomes
     ]
+
+
+_ROLES = (MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL)
+
+
+def said(messages: Sequence[ChatMessage]) -> list[tuple[str, str]]:
+    """Returns who said what, without the system's message."""
+    return [(message.role.value, message.content or "") for message in messages if message.role in _ROLES]
+
+
+class FirstToolLLM(MockFunctionCallingLLM):
+    """What stands in for an LLM: see ``next_move``. The base is what LlamaIndex has for answers of a Python function."""
+
+    def __init__(self) -> None:
+        super().__init__(response_generator=_answer, is_chat_model=True)
+
+
+def _answer(messages: Sequence[ChatMessage], tools: Sequence[BaseTool] = (), **kwargs: Any) -> ChatMessage:
+    first = tools[0].metadata if tools else None
+    move = next_move(said(messages), (first.get_name(), first.get_parameters_dict()) if first else None)
+    if not move.name:
+        return ChatMessage(role=MessageRole.ASSISTANT, content=move.text)
+    call = ToolCallBlock(tool_call_id=uuid4().hex, tool_name=move.name, tool_kwargs=move.arguments)
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=[call])

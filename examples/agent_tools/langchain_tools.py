@@ -1,4 +1,4 @@
-"""Asking a chat model that is offered tools, and its tool calls as those of the core.
+"""Tools and their calls in LangChain: the tools of a toolbox, asking a chat model that is offered some, and its calls.
 
 LangChain completes the broken JSON of a streamed call by guessing: of ``{"id": "INV-20`` it makes the id INV-20. Here such
 arguments stay text, and are refused.
@@ -6,9 +6,11 @@ arguments stay text, and are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import uuid4
 
+from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
     AIMessage,
@@ -19,12 +21,16 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 from langchain_core.messages import ToolCall as LangChainCall
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_function
 
 from multiretriever.core.errors import AnswerError, LLMError
-from multiretriever.core.tool_calls import MAX_ARGUMENTS, Outcome, ToolCall, read_arguments
 from multiretriever.grounding.dialogue import MAX_ANSWER
+from multiretriever.grounding.tool_check import MAX_ARGUMENTS, ToolCall
+from operations import next_move
+from toolbox import Outcome, read_arguments
 
 
 def ask_with_tools(model: BaseChatModel, tools: Sequence[BaseTool], messages: Sequence[BaseMessage]) -> AIMessage:
@@ -139,3 +145,37 @@ def tool_messages(outcomes: Iterable[Outcome]) -> list[ToolMessage]:
         )
         for outcome in outcomes
     ]
+
+
+_WHO = {"human": "user", "ai": "assistant", "tool": "tool"}
+
+
+def said(messages: Sequence[BaseMessage]) -> list[tuple[str, str]]:
+    """Returns who said what, without the system's message."""
+    return [(_WHO[message.type], str(message.text)) for message in messages if message.type in _WHO]
+
+
+class FirstToolModel(BaseChatModel):
+    """What stands in for a chat model: see ``next_move``."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "first tool"
+
+    def bind_tools(
+        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offers tools."""
+        return self.bind(tools=[convert_to_openai_function(tool) for tool in tools])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        tools: Sequence[dict[str, Any]] = (),
+        **kwargs: Any,
+    ) -> ChatResult:
+        move = next_move(said(messages), (tools[0]["name"], tools[0]["parameters"]) if tools else None)
+        calls = [{"name": move.name, "args": move.arguments, "id": uuid4().hex}] if move.name else []
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(move.text, tool_calls=calls))])
