@@ -156,7 +156,7 @@ def said(messages: Sequence[BaseMessage]) -> list[tuple[str, str]]:
 
 
 class FirstToolModel(BaseChatModel):
-    """What stands in for a chat model: see ``next_move``."""
+    """Takes the place of a chat model: see ``next_move``."""
 
     @property
     def _llm_type(self) -> str:

@@ -127,7 +127,7 @@ def said(messages: Sequence[ChatMessage]) -> list[tuple[str, str]]:
 
 
 class FirstToolLLM(MockFunctionCallingLLM):
-    """What stands in for an LLM: see ``next_move``. The base is what LlamaIndex has for answers of a Python function."""
+    """Takes the place of an LLM: see ``next_move``. The base is what LlamaIndex has for answers of a Python function."""
 
     def __init__(self) -> None:
         super().__init__(response_generator=_answer, is_chat_model=True)

@@ -1,4 +1,4 @@
-"""What both agents share: the operations of the company as tools, their index, and what is printed.
+"""What both agents share: the operations of the company as tools, their index, and the command line.
 
 Nothing here knows a framework.
 """
@@ -125,7 +125,7 @@ class Move:
 
 
 def next_move(said: Sequence[tuple[str, str]], tool: tuple[str, Mapping[str, Any]] | None) -> Move:
-    """Shows the loop where there is no chat model: calls the first tool with what stands behind its arguments' names.
+    """Shows the loop where there is no chat model: calls the first tool with what follows its arguments' names.
 
     It understands nothing. What comes back, an answer of the service or the refusal of the call, it repeats.
 
@@ -155,8 +155,8 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def tell(text: str) -> None:
-    """Shows what is going on."""
+def report(text: str) -> None:
+    """Reports on stderr what is going on."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -188,6 +188,6 @@ def converse(argv: Sequence[str] | None, run: Callable[..., list[Turn]], init: C
         finally:
             operations.retriever.close()
     except MultiRetrieverError as error:
-        tell(f"error: {error}")
+        report(f"error: {error}")
         return 1
     return 0

@@ -23,7 +23,7 @@ class Outcome:
     Attributes:
         call: The call.
         step: The step that was run, or None where none was.
-        text: What the chat model is told: the result as JSON, or what was wrong.
+        text: The answer to the chat model: the result as JSON, or what was wrong.
         fault: Why there is no result; None where there is one. Only of ``failed`` was anything run.
     """
 

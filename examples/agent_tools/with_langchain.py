@@ -19,7 +19,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langchain_tools import FirstToolModel, ask_with_tools, said, tool_calls, tool_messages
 from multiretriever.langchain import init_model
 from multiretriever.langchain.tools import CatalogTool
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
 from toolbox import Outcome
 
 
@@ -48,7 +48,7 @@ def build_agent(operations: Operations, llm: BaseChatModel) -> CompiledStateGrap
 
     def retrieve(state: State) -> dict[str, Any]:
         offered = operations.offer(queries_of(said(state["messages"])))
-        tell(f"offered {len(offered)} of {len(tools)} tools")
+        report(f"offered {len(offered)} of {len(tools)} tools")
         return {"offered": offered, "outcomes": [], "rounds": 0}
 
     def ask(state: State) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def build_agent(operations: Operations, llm: BaseChatModel) -> CompiledStateGrap
 
     def call(state: State) -> dict[str, Any]:
         outcomes = operations.toolbox.run(_calls(state), state["offered"])
-        tell("; ".join(f"{outcome.fault or 'called'} {outcome.call.name}" for outcome in outcomes))
+        report("; ".join(f"{outcome.fault or 'called'} {outcome.call.name}" for outcome in outcomes))
         done = [*state["outcomes"], *outcomes]
         return {"messages": tool_messages(outcomes), "outcomes": done, "rounds": state["rounds"] + 1}
 

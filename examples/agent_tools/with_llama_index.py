@@ -16,7 +16,7 @@ from pydantic import Field
 from llama_index_tools import FirstToolLLM, aask_with_tools, said, tool_calls, tool_messages
 from multiretriever.llama_index import init_llm
 from multiretriever.llama_index.tools import CatalogTool
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, tell
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
 from toolbox import Outcome
 
 
@@ -67,7 +67,7 @@ class Agent(Workflow):
     async def retrieve(self, event: Said) -> State:
         """Finds the tools of this turn."""
         offered = await self.operations.aoffer(queries_of(said(event.messages)))
-        tell(f"offered {len(offered)} of {len(self.tools)} tools")
+        report(f"offered {len(offered)} of {len(self.tools)} tools")
         return State(messages=event.messages, offered=offered)
 
     @step
@@ -89,7 +89,7 @@ class Agent(Workflow):
             answer = ChatMessage(role=MessageRole.ASSISTANT, content=STOPPED)
             return StopEvent(result=state.then([event.response.message, *tool_messages(outcomes), answer], outcomes))
         outcomes = await toolbox.arun(calls, state.offered)
-        tell("; ".join(f"{outcome.fault or 'called'} {outcome.call.name}" for outcome in outcomes))
+        report("; ".join(f"{outcome.fault or 'called'} {outcome.call.name}" for outcome in outcomes))
         return state.then([event.response.message, *tool_messages(outcomes)], outcomes)
 
 

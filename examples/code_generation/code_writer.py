@@ -43,7 +43,7 @@ from sqlite_sample import SampleDatabase, SqlRunError, quoted
 Language = Literal["sql", "python"]
 LANGUAGES: tuple[Language, ...] = ("sql", "python")
 TABLES, FIELDS = 5, 8
-_STATES = ("state", "status", "active")  # by which open and done records are told apart, in words that no field is near to
+_STATES = ("state", "status", "active")  # they say what is open and what is done, in words that no request is near to
 _OF_CLAUSE, _QUERIES = 2, 16
 _DRAFTED_ROWS = 10
 _FENCE = re.compile(r"```(?:sql|sqlite|python|py)[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
@@ -54,7 +54,7 @@ class CodeAnswer(pydantic.BaseModel):
 
     Attributes:
         code: The query or script.
-        explanation: What it gives, in words.
+        explanation: What it returns, in words.
     """
 
     code: Text
@@ -252,7 +252,7 @@ def write_code(
     Args:
         retriever: Retriever over an index with tables and fields.
         request: What is asked for.
-        chat: The chat model, such as ``chat_with(model)`` of either framework gives.
+        chat: The chat model, such as ``chat_with(model)`` of either framework returns.
         language: ``sql`` or ``python``. Neither is run here.
         schema: The catalog of the index, or the schema made of it; None to read it back from the index.
         database: As for ``CodeWriting``.

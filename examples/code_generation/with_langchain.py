@@ -111,7 +111,7 @@ async def run(
     llm: BaseChatModel | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[CodeDraft, Rows | None]:
-    """Writes code and runs it where it is a query. Every name in it exists; ``changes`` tells what was changed for that."""
+    """Writes code and runs it where it is a query. Every name in it exists; ``changes`` holds what was changed for that."""
     graph, state = build_graph(llm, retriever, catalog, database, language), GraphState()
     async for mode, chunk in graph.astream({"request": request}, stream_mode=["custom", "values"]):
         if mode == "custom":

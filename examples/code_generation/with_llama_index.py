@@ -37,7 +37,7 @@ REQUEST = "Which open incidents of priority 1 have no assignee? Show number, sho
 
 
 class Write(Event):
-    """An answer is due."""
+    """The model is to answer."""
 
     writing: CodeWriting
 
@@ -136,7 +136,7 @@ async def run(
     llm: LLM | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[CodeDraft, Rows | None]:
-    """Writes code and runs it where it is a query. Every name in it exists; ``changes`` tells what was changed for that."""
+    """Writes code and runs it where it is a query. Every name in it exists; ``changes`` holds what was changed for that."""
     handler = CodeWorkflow(llm, retriever, catalog, database, language, timeout=None).run(request=request)
     async for event in handler.stream_events():
         if isinstance(event, Progress):

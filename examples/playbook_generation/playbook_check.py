@@ -126,7 +126,7 @@ class PlaybookScores:
         recall: Share of the expected activities that it has.
         f1: Harmonic mean of the two over all activities.
         same_stages: 1 where it has as many stages as expected.
-        in_place: Share of the expected activities that it has that stand in the stage of the same number.
+        in_place: Share of the expected activities that it has, in the stage of the same number.
     """
 
     hallucinated: float | None

@@ -1,7 +1,7 @@
 """Runs what README and docs tell people to type.
 
 Of each page, every `$ multiretriever ...` line of a console block is run, in order; then all its Python blocks as one program.
-They run in a folder with the index of `multiretriever demo`. Lines of other programs (make, pip, chroma) are run by CI or by
+They run in a folder with the index of `multiretriever demo`, and find the modules of the examples. Lines of other programs (make, pip, chroma) are run by CI or by
 other tests. A block after the comment `<!-- not run: why -->` is left out.
 """
 
@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# Pages on examples import the modules that their programs are made of.
+EXAMPLES = os.pathsep.join(str(path) for path in sorted((ROOT / "examples").iterdir()) if path.is_dir())
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"^(?P<skip><!-- not run: [^\n]+ -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<body>.*?)^```", re.DOTALL | re.MULTILINE
@@ -37,6 +39,7 @@ def prepared(bundled_original, tmp_path_factory):
 
 def run(command, folder, stdin=None):
     environment = {**os.environ, "NO_COLOR": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (EXAMPLES, environment.get("PYTHONPATH"))))
     # A key or server of the machine's owner must not change what a page shows.
     environment = {key: value for key, value in environment.items() if not key.startswith("MULTIRETRIEVER_")}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, input=stdin, timeout=300)

@@ -2,12 +2,13 @@
 
 import re
 import socket
+import time
 import urllib.request
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from multiretriever.core import Catalog, CatalogError, ParameterError, Step, StepInput, Table
+from multiretriever.core import Catalog, CatalogError, Step, StepInput, Table
 from multiretriever.grounding.tool_check import (
     MAX_NAME,
     MAX_RESULT,
@@ -26,7 +27,7 @@ def one(**values):
 
 
 def tool(step, parameters=None, call=lambda step, arguments: arguments, **options):
-    (made,) = step_tools(Catalog([step]), call, arguments=None if parameters is None else {step.id: parameters}, **options)
+    (made,) = step_tools(Catalog([step.model_copy(update={"input_schema": parameters})]), call, **options)
     return made
 
 
@@ -83,6 +84,31 @@ def test_formats(form, good, bad):
     assert schema.problems({"value": 3}) == ["value: 3 is not of type 'string'"]
 
 
+def doubled(depth):
+    return {f"S{n}": {"anyOf": [{"$ref": f"#/$defs/S{n + 1}"}] * 2} for n in range(depth)} | {f"S{depth}": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("start", "definitions"),
+    [
+        ("S0", doubled(40)),
+        ("A", {"A": {"allOf": [{"$ref": "#/$defs/A"}]}}),
+        ("N", {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}}),
+    ],
+    ids=["alternatives that double", "a schema of itself alone", "deep arguments"],
+)
+def test_what_cannot_be_checked_in_time_is_refused(start, definitions):
+    value = {}
+    for _ in range(900):
+        value = {"n": value}
+    given = {"type": "object", "properties": {"a": {"$ref": f"#/$defs/{start}"}}, "$defs": definitions}
+    schema = tool(Step(name="a"), given)
+    begun = time.perf_counter()
+    assert schema.problems({"a": value}) == ["the arguments are nested too deeply to be checked"]
+    assert time.perf_counter() - begun < 5
+    assert schema.problems({}) == []
+
+
 def test_problems_are_few_and_short():
     given = {"type": "object", "properties": {str(n): {"type": "integer"} for n in range(50)}}
     schema = tool(Step(name="a"), given)
@@ -94,23 +120,25 @@ def test_problems_are_few_and_short():
 def test_descriptions_are_data():
     given = {
         "type": "object",
-        "properties": {"a": {"type": "array", "items": {"description": HOSTILE}}, "b": {"anyOf": [{"description": HOSTILE}]}},
+        "properties": {
+            "a": {"type": "array", "items": {"description": HOSTILE}},
+            "b": {"anyOf": [{"description": HOSTILE}]},
+            "c": {"$ref": "#/$defs/C"},
+        },
+        "$defs": {"C": {"description": HOSTILE, "title": HOSTILE, "default": HOSTILE}},
     }
     schema = tool(Step(name="a", label="List bills", description=HOSTILE * 50), given)
     texts = [
         schema.description,
         schema.parameters["properties"]["a"]["items"]["description"],
         schema.parameters["properties"]["b"]["anyOf"][0]["description"],
+        *schema.parameters["$defs"]["C"].values(),
     ]
     for text in texts:
         assert not set("<>\n\x00\u202e") & set(text)
         assert len(text) < 1024
     assert given["properties"]["a"]["items"]["description"] == HOSTILE
 
-
-def test_a_schema_of_something_else_than_an_object_is_an_error():
-    with pytest.raises(ParameterError, match="object"):
-        tool(Step(name="a"), {"type": "string"})
 
 
 WORD = {"type": "object", "properties": {"word": {"$ref": "#/$defs/word"}}, "$defs": {"word": {"type": "string", "minLength": 2}}}
