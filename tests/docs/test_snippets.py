@@ -1,8 +1,8 @@
 """Runs what README and docs tell people to type.
 
 Of each page, every `$ multiretriever ...` line of a console block is run, in order; then all its Python blocks as one program.
-They run in a folder with the index of `multiretriever demo`, and find the modules of the examples. Lines of other programs (make, pip, chroma) are run by CI or by
-other tests. A block after the comment `<!-- not run: why -->` is left out.
+They run in a folder with the index of `multiretriever demo`, and find the modules of the examples. Lines of other programs (make,
+pip, chroma) are run by CI or by other tests. A block after the comment `<!-- not run: why -->` is left out.
 """
 
 import os

@@ -95,7 +95,7 @@ def test_with_a_model_that_is_held_to_the_form(retriever):
         chosen("hr.onboard", "hr.onboard"),
     ],
 )
-def test_a_model_that_lies_to_the_end_makes_nothing_up(framework, lie, retriever):
+def test_a_model_that_lies_to_the_end_hallucinates_nothing(framework, lie, retriever):
     written = example(framework).run(REQUIREMENT, retriever, model(framework, OUTLINE, *[lie] * 6))
     assert written.check.hallucinated == ()
     assert written.changes
@@ -146,7 +146,7 @@ def test_a_bad_request_is_refused(framework, capsys, retriever):
         example(framework).run(" ", retriever)
 
 
-def test_an_unknown_model_is_told_in_a_line(framework, capsys):
+def test_an_unknown_model_is_an_error_of_one_line(framework, capsys):
     assert example(framework).main(["x", "--llm", "no-such:model"]) == 1
     assert capsys.readouterr().err.startswith("error: ")
 

@@ -112,7 +112,7 @@ def test_a_file_of_several_playbooks(tmp_path):
         ("", None, None, "empty"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text, line, field, message):
+def test_what_is_wrong_is_reported_with_its_place(text, line, field, message):
     with pytest.raises(PlaybookError) as caught:
         parse_playbooks(text, source="p.yaml")
     (problem,) = caught.value.problems
@@ -121,19 +121,19 @@ def test_what_is_wrong_is_told_with_its_place(text, line, field, message):
     assert isinstance(caught.value, MultiRetrieverError)
 
 
-def test_an_activity_comes_after_one_that_stands_before_it():
+def test_an_activity_comes_after_an_earlier_one():
     wrong = YAML.replace("after: [shop.new_laptop]", "after: [hr.onboard]")
     with pytest.raises(PlaybookError, match=r"stage 1: 'hr\.onboard' comes after 'hr\.onboard'"):
         Playbook.from_yaml(wrong)
 
 
-def test_every_problem_of_every_document_is_told():
+def test_every_problem_of_every_document_is_reported():
     with pytest.raises(PlaybookError) as caught:
         parse_playbooks("stages: 1\n---\nname: fine\n---\nx: 1\ny: 2\n")
     assert [problem.line for problem in caught.value.problems] == [1, 5, 6]
 
 
-def test_one_playbook_is_due_and_files_must_be_there(tmp_path):
+def test_one_playbook_is_expected_and_files_must_be_there(tmp_path):
     with pytest.raises(PlaybookError, match="expected one playbook, got 2"):
         Playbook.from_yaml("name: a\n---\nname: b\n")
     with pytest.raises(PlaybookError, match="no such file"):
@@ -155,7 +155,7 @@ def test_the_check_finds_what_does_not_exist():
     assert (check.hallucinated_flow_share, check.hallucinated_form_share) == (1.0, 0.5)
 
 
-def test_the_check_finds_what_stands_twice_and_empty_stages():
+def test_the_check_finds_what_appears_twice_and_empty_stages():
     made = playbook([("flow", "hr.onboard")], [], [("flow", "onboard")])
     made = made.model_copy(update={"stages": (*made.stages, Stage(name="car", missing="a car"))})
     check = check_playbook(made, CATALOG)
@@ -174,15 +174,15 @@ def test_a_name_is_an_id_only_where_nothing_else_has_it():
 
 
 def test_scores_by_hand():
-    due = playbook([("flow", "hr.onboard"), ("form", "shop.new_laptop")], [("form", "shop.badge")])
+    wanted = playbook([("flow", "hr.onboard"), ("form", "shop.new_laptop")], [("form", "shop.badge")])
     given = playbook([("form", "shop.badge"), ("flow", "made.up")], [("flow", "hr.leave")], [("flow", "onboard")])
-    scores = score_playbook(given, due, CATALOG)
+    scores = score_playbook(given, wanted, CATALOG)
     assert scores.hallucinated == 0.25
     assert scores.precision == 0.5
     assert scores.recall == pytest.approx(2 / 3)
     assert scores.f1 == pytest.approx(4 / 7)
     assert (scores.same_stages, scores.in_place) == (0.0, 0.0)
-    same = score_playbook(due, due, CATALOG)
+    same = score_playbook(wanted, wanted, CATALOG)
     assert (same.f1, same.same_stages, same.in_place, same.hallucinated) == (1.0, 1.0, 1.0, 0.0)
     nothing = score_playbook(playbook([]), playbook([]), CATALOG)
     assert (nothing.hallucinated, nothing.precision, nothing.recall, nothing.f1, nothing.in_place) == (

@@ -50,7 +50,7 @@ NOW = "the tools that can be called now are shop_open, shop_close"
         (call(arguments=["7"]), "arguments", "object"),
     ],
 )  # fmt: skip
-async def test_nothing_runs_that_was_made_up(wrong, fault, told):
+async def test_nothing_runs_that_is_unknown_or_does_not_fit(wrong, fault, told):
     service = Service()
     box = toolbox(service)
     for outcomes in (box.run([wrong], OFFERED), await box.arun([wrong], OFFERED)):

@@ -231,11 +231,12 @@ async def test_what_fails_keeps_its_secrets():
 
     made = tool(STEPS[0], call=fail)
     for given, message in (("404", "the call failed: 404: there is none"), ("7", "the call failed: RuntimeError")):
-        for run in (made.run, made.arun):
-            with pytest.raises(ToolCallError) as caught:
-                if (waiting := run({"id": given})) is not None:
-                    await waiting
-            assert (caught.value.fault, str(caught.value)) == ("failed", message)
+        with pytest.raises(ToolCallError) as caught:
+            made.run({"id": given})
+        with pytest.raises(ToolCallError) as awaited:
+            await made.arun({"id": given})
+        for error in (caught.value, awaited.value):
+            assert (error.fault, str(error)) == ("failed", message)
 
 
 def test_a_catalog_without_steps():
