@@ -13,8 +13,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from multiretriever.core.query import MODES, Mode
 from operations import Operations, arguments_of, open_operations
+
+from multiretriever.core.query import MODES, Mode
 
 REQUESTS = Path(__file__).parent / "requests.csv"
 

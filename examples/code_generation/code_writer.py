@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
+from python_check import check_python, repair_python
+from sqlite_sample import SampleDatabase, SqlRunError, quoted
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.clauses import split_clauses
@@ -37,8 +39,6 @@ from multiretriever.grounding.dialogue import (
 from multiretriever.grounding.flow_check import Change
 from multiretriever.grounding.sql_check import check_sql, repair_sql
 from multiretriever.grounding.sql_schema import Column, Relation, RelationalSchema
-from python_check import check_python, repair_python
-from sqlite_sample import SampleDatabase, SqlRunError, quoted
 
 Language = Literal["sql", "python"]
 LANGUAGES: tuple[Language, ...] = ("sql", "python")

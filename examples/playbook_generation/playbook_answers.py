@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pydantic
+from playbook_check import PlaybookCheck
+from playbooks import ELEMENT_TYPES, Activity, ActivityKind, Playbook, Stage
 from pydantic import ConfigDict, Field
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.yaml_io import Text
 from multiretriever.grounding.flow_check import Change, nearest_name
-from playbook_check import PlaybookCheck
-from playbooks import ELEMENT_TYPES, Activity, ActivityKind, Playbook, Stage
 
 MAX_STAGES = 20
 MAX_ACTIVITIES = 12

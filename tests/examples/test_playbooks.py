@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
-from multiretriever.core.catalog import IT_SERVICE
 from playbook_check import check_playbook, score_playbook
 from playbooks import (
     Activity,
@@ -18,6 +15,9 @@ from playbooks import (
     read_playbooks,
     write_playbooks,
 )
+
+from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
+from multiretriever.core.catalog import IT_SERVICE
 
 CATALOG = Catalog(
     [

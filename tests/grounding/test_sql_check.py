@@ -207,7 +207,7 @@ def test_other_dialects_can_be_checked():
 def test_without_sqlglot_the_command_that_installs_it_is_told():
     code = (
         "import sys; sys.modules['sqlglot'] = None\n"
-        "import multiretriever.grounding.code_check, multiretriever.grounding.python_check\n"
+        "import multiretriever.grounding.code_check, multiretriever.grounding\n"
         "try:\n    import multiretriever.grounding.sql_check\n"
         "except multiretriever.core.errors.MissingDependencyError as error:\n    print(error)"
     )

@@ -140,7 +140,6 @@ def test_descriptions_are_data():
     assert given["properties"]["a"]["items"]["description"] == HOSTILE
 
 
-
 WORD = {"type": "object", "properties": {"word": {"$ref": "#/$defs/word"}}, "$defs": {"word": {"type": "string", "minLength": 2}}}
 
 
