@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from encoders import WordEncoder
 from multiretriever.core import Catalog, Field, Flow, Index, MultiRetriever, QueryError, Step, StepInput, Table
+from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.grounding.draft import MAX_CLAUSES, draft_flow
 from multiretriever.grounding.flow_check import check_flow
 
@@ -225,3 +226,12 @@ def test_whatever_is_asked_of_any_catalog_a_draft_has_no_findings(steps, tables,
     assert made.check.findings == ()
     assert check_flow(made.flow, Catalog(elements or STEPS[:1])).valid
     assert Flow.from_yaml(made.flow.to_yaml()).steps == made.flow.steps
+
+
+def test_drafts_of_bundled_requirements_have_no_finding(bundled_index):
+    catalog = Catalog.from_path(IT_SERVICE)
+    with MultiRetriever.open(bundled_index) as retriever:
+        for workflow in catalog.of("workflow")[::4]:
+            draft = draft_flow(retriever, workflow.flow.requirement, catalog=catalog)
+            assert draft.check.findings == (), workflow.name
+            assert draft.flow.steps
