@@ -28,8 +28,8 @@ def demo(
 ) -> None:
     """Show the whole of it on the bundled catalog of an IT service desk.
 
-    Indexes the catalog (only the first time takes seconds), and for each clause of the requirement retrieves a step, its table
-    and fields of it. Made of these, a draft of a flow in which every name exists. Exits with 1 if a name in it does not exist.
+    Indexes the catalog (only the first time takes seconds), retrieves a step, its table and fields for each clause of the
+    requirement, and drafts a flow of them in which every name exists. Exits with 1 if a name in it does not exist.
     """
     from multiretriever.core import Catalog, Index, MultiRetriever
     from multiretriever.core.catalog import IT_SERVICE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,28 +167,30 @@ class _Writer:
         steps: list[FlowStep] = []
         for part in parts:
             if part.step and part.step.element.kind == "trigger":
-                trigger = Trigger(annotation=part.clause.text, definition=part.step.id, inputs=self._inputs(part, ""))
+                trigger = Trigger(annotation=part.clause.text, definition=part.step.id, inputs=self._inputs(part))
             elif part.step:
-                steps += self._steps(part, part.step.element, steps)
+                steps += self._steps(part, part.step, steps)
         return Flow(requirement=requirement, trigger=trigger, steps=tuple(steps))
 
-    def _steps(self, part: DraftPart, step: Step, before: Sequence[FlowStep]) -> Iterator[FlowStep]:
-        """Yields the step of a clause; before it a loop, where the clause says so. What follows stays in the loop's block."""
-        order, block = len(before) + 1, before[-1].block if before else 0
-        loop = self._loop
-        if before and loop and before[-1].definition == loop.id:
-            block = before[-1].order
+    def _steps(self, part: DraftPart, hit: Hit, before: Sequence[FlowStep]) -> list[FlowStep]:
+        """Returns the step of a clause; before it a loop, where the clause says so. What follows stays in the loop's block."""
+        text, order, loop = part.clause.text, len(before) + 1, self._loop
         records = f"{{{{{order - 1}.records}}}}" if before else ""
-        if loop and before and step.id != loop.id and not block and _EACH.search(part.clause.text):
-            inputs = self._inputs(DraftPart(part.clause, replace(part.step, element=loop)), records) if part.step else {}
-            yield FlowStep(annotation=part.clause.text, definition=loop.id, order=order, inputs=inputs)
-            order, block = order + 1, order
-        elif loop and step.id == loop.id:
-            block = 0
+        block = self._block(before)
+        if loop and hit.id == loop.id:
+            return [FlowStep(annotation=text, definition=loop.id, order=order, inputs=self._inputs(part, records))]
+        if loop and before and not block and _EACH.search(text):
+            opened = self._steps(replace(part, step=replace(hit, element=loop)), replace(hit, element=loop), before)
+            return opened + self._steps(part, hit, [*before, *opened])
         inputs = self._inputs(part, records, f"{{{{{block}.item}}}}" if block else "")
-        yield FlowStep(annotation=part.clause.text, definition=step.id, order=order, block=block, inputs=inputs)
+        return [FlowStep(annotation=text, definition=hit.id, order=order, block=block, inputs=inputs)]
 
-    def _inputs(self, part: DraftPart, records: str, record: str = "") -> dict[str, object]:
+    def _block(self, before: Sequence[FlowStep]) -> int:
+        if before and self._loop and before[-1].definition == self._loop.id:
+            return before[-1].order
+        return before[-1].block if before else 0
+
+    def _inputs(self, part: DraftPart, records: str = "", record: str = "") -> dict[str, object]:
         """Returns what is known of the inputs of a step, and a place that is left open for each other one that is required."""
         table: Table | None = part.table.element if part.table else None
         own = {field.name for field in self._catalog.fields_of(table)} if table else set()
