@@ -1,4 +1,4 @@
-"""What callers get wrong: each time one typed error that names the value and says what is due, and nothing is written."""
+"""What callers get wrong: each time one typed error that names the value and says what is expected, and nothing is written."""
 
 import asyncio
 from pathlib import Path

@@ -183,7 +183,7 @@ def test_names_and_annotations_stay_text():
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("name: a\nname: b\n", 2, "stands twice"),
+        ("name: a\nname: b\n", 2, "appears twice"),
         ("a: &x 1\nb: *x\n", 2, "aliases"),
         ("name: a\nsteps:\n  - order: zero\n", 3, "order"),
         ("steps:\n  - order: 1\n  - order: 1\n", 1, "ascend"),

@@ -105,7 +105,7 @@ def test_a_file_of_several_playbooks(tmp_path):
         ),
         ("stages:\n  - name: x\n    activities:\n      - {kind: flow, id: ' '}", 4, "stages[0].activities[0].id", "is blank"),
         ("name: a\nlanes: []", 2, "lanes", "not a known key"),
-        ("name: a\nname: b", 2, None, "stands twice"),
+        ("name: a\nname: b", 2, None, "appears twice"),
         ("a: &x 1\nb: *x", 2, None, "aliases"),
         ("stages: [", 2, None, "not YAML"),
         ("just text", 1, None, "dictionary"),

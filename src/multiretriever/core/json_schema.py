@@ -46,7 +46,7 @@ class Node:
     path: ValuePath = ()
 
     def child(self, key: str | int) -> Node:
-        """Returns a value of a mapping or list; None stands for one that is not there."""
+        """Returns a value of a mapping or list; None for one that is not there."""
         if isinstance(self.value, Mapping):
             return Node(self.value.get(str(key)), (*self.path, key))
         fits = isinstance(self.value, list) and isinstance(key, int) and key < len(self.value)
@@ -88,7 +88,7 @@ class References:
         self._targets: dict[str, tuple[Node | None, str]] = {}
 
     def follow(self, node: Node, *, report: bool = True) -> Node | None:
-        """Returns what a node stands for, itself unless it is a reference; None where that cannot be told."""
+        """Returns what a node refers to, itself unless it is a reference; None where that is not known."""
         seen: set[str] = set()
         while isinstance(node.value, Mapping) and isinstance(node.value.get("$ref"), str):
             target = str(node.value["$ref"])
@@ -191,7 +191,7 @@ class _Part:
 
     Attributes:
         own: Its keywords that hold no schema.
-        below: The schemas below it, each with the keyword and the key that it stands under, and what is written beside it.
+        below: The schemas below it, each with its keyword, its key among properties, and what is written beside it.
         target: What it refers to, or None.
         kind: Its type alone, which is written where there is no room for more.
         size: Characters of it with the types alone of those below, or a few more.
@@ -246,7 +246,7 @@ class SchemaWriter:
         below: list[tuple[str, str, Node, Schema]] = []
         for item in inputs:
             words = item.values.get("description")
-            # What a parameter says of itself stands beside its schema, what a property says in it.
+            # What a parameter says of itself is written beside its schema; a property says it in its own.
             beside = {"description": str(words)} if isinstance(words, str) and item.path != item.schema.path else {}
             below.append(("properties", item.values["name"], item.schema, beside))
         found = self._references.follow(whole, report=False) if whole is not None else None

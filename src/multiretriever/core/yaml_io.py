@@ -1,7 +1,11 @@
-"""Reading YAML strictly, with the line of every value, and writing it so that it reads back the same.
+"""Reading text files and YAML strictly, with the line of every value, and writing YAML so that it reads back the same.
 
 Refused: duplicate keys (the last would win in silence), aliases (a few lines can unfold to gigabytes), tags, nesting past
-``MAX_DEPTH``. Unquoted scalars keep their text (see ``scalars``).
+``MAX_DEPTH``.
+
+YAML turns ``no`` into false, ``1.10`` into 1.1 and ``12:30:45`` into 45045. Which of the two was meant, text or value, is known
+only where it is used: a name is text, a flag is a value. So unquoted scalars keep their text (``PlainScalar``), and models
+resolve it.
 """
 
 from __future__ import annotations
@@ -19,10 +23,45 @@ from yaml.reader import ReaderError
 
 from multiretriever.core.errors import Problem
 
-# Scalars of YAML that keep the text they were written as.
-#
-# YAML turns ``no`` into false, ``1.10`` into 1.1 and ``12:30:45`` into 45045. Which of the two was meant, text or value, is
-# known only where it is used: a name is text, a flag is a value. So the loader keeps the text, and models resolve it.
+MAX_DEPTH = 40
+MAX_BYTES = 256 * 1024 * 1024
+ValuePath = tuple[str | int, ...]
+_WIDE_BOMS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def decode_text(data: bytes, source: str) -> str | Problem:
+    """Decodes UTF-8 with or without a byte order mark, or returns the problem that it has."""
+    for bom, encoding in _WIDE_BOMS.items():
+        if data.startswith(bom):
+            return Problem(f"the file is {encoding}; save it as UTF-8", source)
+    if b"\0" in data:
+        return Problem("expected UTF-8 text, got a binary file (it holds NUL bytes) or UTF-16 without a byte order mark", source)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Problem(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", source, line)
+
+
+def read_text(path: Path) -> str | Problem:
+    """Reads a UTF-8 file of at most ``MAX_BYTES``, or returns the problem that it has."""
+    source = str(path)
+    try:
+        with path.open("rb") as file:
+            # Never more than the limit, whatever size is reported: pipes and devices report none.
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Problem("there is no such file", source)
+    except (OSError, ValueError) as error:
+        return Problem(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", source)
+    if len(data) > MAX_BYTES:
+        return Problem(f"the file has more than {MAX_BYTES:,} bytes, the most that is read: split it", source)
+    return decode_text(data, source)
 
 
 class PlainScalar(str):
@@ -71,17 +110,28 @@ def _as_text(value: Any) -> Any:
 
 
 AS_TEXT = BeforeValidator(_as_text)
-"""What makes a string of an unquoted YAML scalar; constraints of the string stand before it, or they would see it unstripped."""
+"""What makes a string of an unquoted YAML scalar; constraints of the string come before it, or they would see it unstripped."""
 
 Text = Annotated[str, AS_TEXT]
-"""A string for which an unquoted YAML scalar stands as it was written."""
+"""A string that takes an unquoted YAML scalar as it was written."""
 
-MAX_DEPTH = 40
-ValuePath = tuple[str | int, ...]
+
+def is_null(value: Any) -> bool:
+    """Tells whether a raw value means nothing: None, or an unquoted ``null``, ``~`` or blank of YAML."""
+    return value is None or (isinstance(value, PlainScalar) and resolve_scalar(value) is None)
+
+
+def name_of(value: Any) -> str:
+    """Says in words what a raw value is."""
+    if is_null(value):
+        return "nothing"
+    words = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    return words.get(type(value)) or f"{str(value)[:40]!r}"
+
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAG = "tag:yaml.org,2002:"
 _CONTAINER_TAGS = {None, "!", _CORE_TAG + "map", _CORE_TAG + "seq"}
-_OTHER_LINE_ENDS = {"\r", "\x85", "\u2028", "\u2029"}
 _PLAIN_TAGS = {_CORE_TAG + name for name in ("bool", "int", "float", "null", "timestamp", "merge", "value")}
 
 
@@ -127,7 +177,7 @@ class _RefusedError(Exception):
 
 
 def parse_yaml(text: str, source: str) -> list[Document] | Problem:
-    """Parses a stream of documents, or returns the first problem that stands against it."""
+    """Parses a stream of documents, or returns its first problem."""
     try:
         loader = _LOADER(str(text))  # the C parser takes no subclass of str
         try:
@@ -196,7 +246,7 @@ class _Builder:
                 raise _RefusedError("a key must be a single value", event)
             key = str(event.value)
             if key in keys:
-                raise _RefusedError(f"the key {key!r} stands twice; the first value would be lost", event)
+                raise _RefusedError(f"the key {key!r} appears twice; the first value would be lost", event)
             keys.add(key)
             self._lines[(*path, key)] = _line(event)
             yield key, self._value(self._loader.get_event(), (*path, key))
@@ -210,6 +260,9 @@ class _Builder:
         if tag in _PLAIN_TAGS:
             return PlainScalar(event.value)
         raise _RefusedError(f"the tag {tag!r} is not read", event)
+
+
+_OTHER_LINE_ENDS = {"\r", "\x85", "\u2028", "\u2029"}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -242,57 +295,3 @@ _Dumper.add_multi_representer(tuple, yaml.SafeDumper.represent_list)
 def dump_yaml(value: Any) -> str:
     """Writes mappings, lists and scalars as YAML; keys keep their order, lines are not wrapped."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31))
-
-
-# Reading text files that somebody else made.
-
-MAX_BYTES = 256 * 1024 * 1024
-_WIDE_BOMS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
-
-
-def decode_text(data: bytes, source: str) -> str | Problem:
-    """Decodes UTF-8 with or without a byte order mark, or returns the problem that stands against it."""
-    for bom, encoding in _WIDE_BOMS.items():
-        if data.startswith(bom):
-            return Problem(f"the file is {encoding}; save it as UTF-8", source)
-    if b"\0" in data:
-        return Problem("the file is binary (it holds NUL bytes), or UTF-16 without a byte order mark; UTF-8 text is due", source)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Problem(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", source, line)
-
-
-def read_text(path: Path) -> str | Problem:
-    """Reads a UTF-8 file of at most ``MAX_BYTES``, or returns the problem that stands against it."""
-    source = str(path)
-    try:
-        with path.open("rb") as file:
-            # Never more than the limit, whatever size is told: pipes and devices tell none.
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return Problem("there is no such file", source)
-    except (OSError, ValueError) as error:
-        return Problem(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", source)
-    if len(data) > MAX_BYTES:
-        return Problem(f"the file has more than {MAX_BYTES:,} bytes, the most that is read: split it", source)
-    return decode_text(data, source)
-
-
-def is_null(value: Any) -> bool:
-    """Tells whether a raw value stands for nothing: None, or an unquoted ``null``, ``~`` or blank of YAML."""
-    return value is None or (isinstance(value, PlainScalar) and resolve_scalar(value) is None)
-
-
-def name_of(value: Any) -> str:
-    """Says in words what a raw value is."""
-    if is_null(value):
-        return "nothing"
-    words = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return words.get(type(value)) or f"{str(value)[:40]!r}"

@@ -72,7 +72,7 @@ def test_deep_json_neither_crashes_nor_leaks(kind, name, depth, write, expect):
 
 @pytest.mark.parametrize(("kind", "name"), [item for item in SOURCES if item[1].endswith(".yaml")])
 def test_duplicate_keys_and_tags_are_refused_at_their_line(kind, name, write, expect):
-    expect(kind(write(name, "a: 1\nb: 2\na: 3\n")), (3, None, "'a' stands twice"))
+    expect(kind(write(name, "a: 1\nb: 2\na: 3\n")), (3, None, "'a' appears twice"))
     expect(kind(write(name, "a: 1\nb: !!python/object:os.system x\n")), (2, None, "tag"))
     expect(kind(write(name, "a: 1\nb: !ours {c: 1}\n")), (2, None, "tag"))
     expect(kind(write(name, 'a: 1\nb: "\\ud800"\n')), (2, None, "not YAML"))

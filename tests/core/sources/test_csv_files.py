@@ -82,7 +82,7 @@ def test_a_file_of_broken_quotes_ends(write, refuse):
     ("header", "field", "message"),
     [
         ("name,,label", None, "column 2 has no header"),
-        ("name,label,label", "label", "stands 2 times"),
+        ("name,label,label", "label", "appears 2 times"),
         ("title,label", "name", "no column 'name' (found: title, label)"),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_database_without_tables_is_a_problem(tmp_path, expect):
 def test_wrong_arguments_are_parameter_errors():
     with pytest.raises(ParameterError, match="got int"):
         SqlSource(5)
-    with pytest.raises(ParameterError, match="schemas is a list"):
+    with pytest.raises(ParameterError, match="schemas: expected a list, got 'main'"):
         SqlSource("sqlite:///x", schemas="main")
 
 

@@ -1,6 +1,6 @@
-"""Telling by what is in it how a path is read: the kinds of files, dataset folders, and folders of anything.
+"""How a path is read, recognised by what is in it: the kinds of files, dataset folders, and folders of anything.
 
-A file that is read to tell its kind is handed to its source as it was parsed, so that each is read once.
+A file that is read to recognise its kind is handed to its source as it was parsed, so that each is read once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ READ = (
 
 
 def source_of(path: str | Path) -> Source:
-    """Returns the source that reads a file, a folder or a database URL; its kind is told by what it holds.
+    """Returns the source that reads a file, a folder or a database URL; its kind is recognised by what it holds.
 
     A path that cannot be read has a source as well: reading it reports why, together with the problems of other sources.
 

@@ -1,4 +1,7 @@
-"""Tables and fields of a database, from its schema."""
+"""Tables and fields of a database, from its schema, through SQLAlchemy.
+
+A URL is shown without its secrets, and an SQLite file is looked at before it is connected to, which would create it.
+"""
 
 from __future__ import annotations
 
@@ -16,62 +19,10 @@ from multiretriever.core.records import ProblemLog, Record
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine, Inspector
 
-
-# Addresses of databases: which file they name, and how they are shown without what is secret.
-
 NO_SQLITE = "the file is no SQLite database"
 SQLITE_MAGIC = b"SQLite format 3\0"
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
-
-
-def masked(url: URL | str) -> str:
-    """Writes a URL without its password and other secrets, also one that cannot be parsed."""
-    text = url if isinstance(url, str) else url.render_as_string(hide_password=True)
-    if isinstance(url, str):
-        # Up to the last "@": an unquoted password may hold any of the characters that divide a URL.
-        text = re.sub(r"://.*@", "://***@", text, flags=re.DOTALL)
-    return _SECRET_OPTION.sub(r"\1***", text)
-
-
-def without_secrets(error: BaseException, url: URL) -> str:
-    """Returns the first line of an error's message, without the secrets of the URL that it may repeat."""
-    cause = getattr(error, "orig", None) or error
-    text = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
-    secrets = [str(url.password)] if url.password else []
-    for key, value in url.query.items():
-        if _SECRET_KEY.search(key):
-            secrets += [value] if isinstance(value, str) else value
-    for secret in filter(None, secrets):
-        for form in (secret, quote(secret), quote_plus(secret)):
-            text = text.replace(form, "***")
-    return text
-
-
-def sqlite_fault(url: URL) -> str | None:
-    """Says what is wrong with the file that an SQLite URL names; connecting would create one that is missing."""
-    database = url.database or ""
-    if database.startswith("file:"):
-        database = unquote(database.removeprefix("file:"))
-    if database in ("", ":memory:") or url.query.get("mode") == "memory":
-        return "a new database in memory holds nothing; give the engine of the one that is meant"
-    return sqlite_file_fault(Path(database), encrypted="cipher" in url.drivername)
-
-
-def sqlite_file_fault(path: Path, *, encrypted: bool = False) -> str | None:
-    """Says what is wrong with an SQLite file, told by its first bytes."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(SQLITE_MAGIC))
-    except FileNotFoundError:
-        return "there is no such file"
-    except (OSError, ValueError) as error:
-        return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
-    if not start:
-        return "the file is empty"
-    if start != SQLITE_MAGIC and not encrypted:
-        return NO_SQLITE
-    return None
 
 
 class SqlSource:
@@ -102,17 +53,17 @@ class SqlSource:
         except ImportError as error:
             raise MissingDependencyError('reading a database needs SQLAlchemy: pip install "multiretriever[sql]"') from error
         if not isinstance(url_or_engine, str | Path | sqlalchemy.URL | sqlalchemy.Engine):
-            raise ParameterError(f"a database URL, an engine or a path is due (got {type(url_or_engine).__name__})")
+            raise ParameterError(f"expected a database URL, an engine or a path, got {type(url_or_engine).__name__}")
         for name, value in (("schemas", schemas), ("exclude", exclude)):
             if isinstance(value, str):
-                raise ParameterError(f"{name} is a list (got {value!r}); write [{value!r}]")
+                raise ParameterError(f"{name}: expected a list, got {value!r}; write [{value!r}]")
         self._database = url_or_engine
         self._scope = scope
         self._schemas: tuple[str | None, ...] = tuple(schemas) if schemas else (None,)
         self._exclude = tuple(exclude)
 
     def read(self, log: ProblemLog) -> Iterable[Record]:
-        """Gives a record for every table, view and column, by name; a database that cannot be read goes to the log."""
+        """Yields a record for every table, view and column, by name; a database that cannot be read goes to the log."""
         engine = self._open(log)
         return [] if engine is None else self._read(engine, log)
 
@@ -124,7 +75,7 @@ class SqlSource:
             with engine.connect() as connection:
                 inspector = inspect(connection)
                 for schema in self._schemas:
-                    reader = SchemaReader(inspector, schema, self._scope_of(engine, schema), str(self), self._leaves_out)
+                    reader = _SchemaReader(inspector, schema, self._scope_of(engine, schema), str(self), self._leaves_out)
                     records += reader.records(log)
         except Exception as error:  # Drivers raise what they like, beside the errors that SQLAlchemy wraps.
             log.add(f"the database cannot be read: {without_secrets(error, engine.url)}", str(self))
@@ -195,10 +146,7 @@ class SqlSource:
         return masked(url if url is not None else str(self._database))
 
 
-# One schema of a database as records.
-
-
-class SchemaReader:
+class _SchemaReader:
     """Reads the tables, views and columns of one schema.
 
     Args:
@@ -304,3 +252,52 @@ def type_name(column_type: Any) -> str:
         return str(column_type)
     except SQLAlchemyError:  # A type that can be written only in its own dialect.
         return type(column_type).__name__
+
+
+def masked(url: URL | str) -> str:
+    """Writes a URL without its password and other secrets, also one that cannot be parsed."""
+    text = url if isinstance(url, str) else url.render_as_string(hide_password=True)
+    if isinstance(url, str):
+        # Up to the last "@": an unquoted password may hold any of the characters that divide a URL.
+        text = re.sub(r"://.*@", "://***@", text, flags=re.DOTALL)
+    return _SECRET_OPTION.sub(r"\1***", text)
+
+
+def without_secrets(error: BaseException, url: URL) -> str:
+    """Returns the first line of an error's message, without the secrets of the URL that it may repeat."""
+    cause = getattr(error, "orig", None) or error
+    text = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
+    secrets = [str(url.password)] if url.password else []
+    for key, value in url.query.items():
+        if _SECRET_KEY.search(key):
+            secrets += [value] if isinstance(value, str) else value
+    for secret in filter(None, secrets):
+        for form in (secret, quote(secret), quote_plus(secret)):
+            text = text.replace(form, "***")
+    return text
+
+
+def sqlite_fault(url: URL) -> str | None:
+    """Says what is wrong with the file that an SQLite URL names; connecting would create one that is missing."""
+    database = url.database or ""
+    if database.startswith("file:"):
+        database = unquote(database.removeprefix("file:"))
+    if database in ("", ":memory:") or url.query.get("mode") == "memory":
+        return "a new database in memory holds nothing; give the engine of the one that is meant"
+    return sqlite_file_fault(Path(database), encrypted="cipher" in url.drivername)
+
+
+def sqlite_file_fault(path: Path, *, encrypted: bool = False) -> str | None:
+    """Says what is wrong with an SQLite file, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SQLITE_MAGIC))
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:
+        return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+    if not start:
+        return "the file is empty"
+    if start != SQLITE_MAGIC and not encrypted:
+        return NO_SQLITE
+    return None
