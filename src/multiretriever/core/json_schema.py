@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from referencing import Registry, Resource
@@ -185,20 +185,29 @@ class References:
         return node is not None and isinstance(node.value, Mapping) and is_true(node.value.get("readOnly"))
 
 
+class _Below(NamedTuple):
+    """A schema below another one: its keyword, its key among properties, and what is written beside it."""
+
+    keyword: str
+    key: str
+    node: Node
+    beside: Schema
+
+
 @dataclass(frozen=True)
 class _Part:
     """A schema without those below it.
 
     Attributes:
         own: Its keywords that hold no schema.
-        below: The schemas below it, each with its keyword, its key among properties, and what is written beside it.
+        below: The schemas below it.
         target: What it refers to, or None.
         kind: Its type alone, which is written where there is no room for more.
         size: Characters of it with the types alone of those below, or a few more.
     """
 
     own: Schema
-    below: list[tuple[str, str, Node, Schema]]
+    below: list[_Below]
     target: Node | None
     kind: Schema
     size: int
@@ -224,7 +233,7 @@ class SchemaWriter:
         self._references = references
         self._parts: dict[ValuePath, _Part] = {}
         self._names: dict[ValuePath, str] = {}
-        self._taken: set[str] = set()
+        self._taken: dict[str, int] = {}
 
     def schema(self, node: Node) -> Schema:
         """Writes a schema."""
@@ -243,18 +252,18 @@ class SchemaWriter:
             "properties": {},
             "required": [item.values["name"] for item in inputs if item.values.get("required")],
         }
-        below: list[tuple[str, str, Node, Schema]] = []
+        below: list[_Below] = []
         for item in inputs:
             words = item.values.get("description")
             # What a parameter says of itself is written beside its schema; a property says it in its own.
             beside = {"description": str(words)} if isinstance(words, str) and item.path != item.schema.path else {}
-            below.append(("properties", item.values["name"], item.schema, beside))
+            below.append(_Below("properties", item.values["name"], item.schema, beside))
         found = self._references.follow(whole, report=False) if whole is not None else None
         if found is not None:
             stated = self._part(found)
-            below += [child for child in stated.below if child[0] in ("additionalProperties", "anyOf", "oneOf")]
+            below += [part for part in stated.below if part.keyword in ("additionalProperties", "anyOf", "oneOf")]
             own |= {key: value for key, value in stated.own.items() if key == "additionalProperties"}
-        if not any(keyword != "properties" for keyword, *_ in below):
+        if all(part.keyword == "properties" for part in below):
             own.setdefault("additionalProperties", False)
         return self._write(self._sized(own, below, None, {"type": "object"}))
 
@@ -269,8 +278,7 @@ class SchemaWriter:
                 continue
             cost = part.size + 2 - _length(part.kind)
             name = self._name(part.target.path) if part.target is not None else ""
-            is_new = part.target is not None and name not in definitions
-            target = self._part(part.target) if part.target is not None and is_new else None
+            target = self._part(part.target) if part.target is not None and name not in definitions else None
             if target is not None:
                 cost += len(name) + 6 + _length(target.kind)
             if cost > left:
@@ -283,11 +291,10 @@ class SchemaWriter:
             if target is not None:
                 definitions[name] = dict(target.kind)
                 waiting.append((target, definitions[name], {}, 1))
-            for keyword, key, node, below_beside in part.below:
-                below = self._part(node)
-                placed = below.kind | below_beside
-                _place(written, keyword, key, placed)
-                waiting.append((below, placed, below_beside, level + 1))
+            for below in part.below:
+                placed = self._part(below.node).kind | below.beside
+                _place(written, below.keyword, below.key, placed)
+                waiting.append((self._part(below.node), placed, below.beside, level + 1))
             written.update(beside)
         if definitions:
             schema["$defs"] = definitions
@@ -297,11 +304,10 @@ class SchemaWriter:
         """Returns the name of a definition: the last word of its path, and a number where another one has it."""
         if path not in self._names:
             word = name = _NOT_IN_NAMES.sub("_", str(path[-1]) if path else "Schema")[:_MAX_NAME] or "_"
-            number = 1
             while name in self._taken:
-                number += 1
-                name = f"{word}_{number}"
-            self._taken.add(name)
+                self._taken[word] += 1
+                name = f"{word}_{self._taken[word]}"
+            self._taken[name] = 1
             self._names[path] = name
         return self._names[path]
 
@@ -315,18 +321,18 @@ class SchemaWriter:
             return self._sized({}, [], None, {})
         is_reference = isinstance(node.value.get("$ref"), str)
         target = self._references.follow(node, report=False) if is_reference else None
-        below: list[tuple[str, str, Node, Schema]] = []
+        below: list[_Below] = []
         for keyword in ("items", "additionalProperties"):
             if isinstance((part := node.child(keyword)).value, Mapping):
-                below.append((keyword, "", part, {}))
+                below.append(_Below(keyword, "", part, {}))
         properties = node.child("properties")
         if isinstance(properties.value, Mapping):
-            below += [("properties", _text(key), properties.child(key), {}) for key in properties.value]
-        below += [(keyword, "", part, {}) for keyword in _ALTERNATIVES for part in node.child(keyword).items()]
+            below += [_Below("properties", _text(key), properties.child(key), {}) for key in properties.value]
+        below += [_Below(keyword, "", part, {}) for keyword in _ALTERNATIVES for part in node.child(keyword).items()]
         own = _own_keywords(node) | ({"properties": {}} if properties.value == {} else {})
         return self._sized(own, below, target, self._kind(node))
 
-    def _sized(self, own: Schema, below: list[tuple[str, str, Node, Schema]], target: Node | None, kind: Schema) -> _Part:
+    def _sized(self, own: Schema, below: list[_Below], target: Node | None, kind: Schema) -> _Part:
         size = _length(own) + (len(_REFERENCE) + _MAX_NAME + 16 if target is not None else 0)
         for keyword, key, node, beside in below:
             size += len(keyword) + 8 + _length(key) + 4 + _length(self._kind(node) | beside)
