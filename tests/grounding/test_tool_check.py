@@ -1,5 +1,6 @@
 """Tool calls are checked before anything runs: the tool, that it was offered, and its arguments."""
 
+import json
 import re
 import socket
 import time
@@ -109,6 +110,25 @@ def test_what_cannot_be_checked_in_time_is_refused(start, definitions):
     assert schema.problems({}) == []
 
 
+def test_a_model_is_shown_no_references_and_not_too_much():
+    node = {"type": "object", "properties": {name: {"$ref": "#/$defs/Node"} for name in "abcd"}}
+    wide = {f"S{n}": {"anyOf": [{"$ref": f"#/$defs/S{n + 1}"}] * 40} for n in range(8)} | {"S8": {"type": "string"}}
+    place = {"type": "object", "description": "A place.", "properties": {"x": {"type": "integer"}}}
+    properties = {
+        "place": {"$ref": "#/$defs/Place", "description": "Where from."},
+        "node": {"$ref": "#/$defs/Node"},
+        "wide": {"$ref": "#/$defs/S0"},
+    }
+    given = {"type": "object", "properties": properties, "$defs": {"Node": node, "Place": place, **wide}}
+    schema = tool(Step(name="a"), given)
+    shown = schema.parameters["properties"]
+    assert shown["place"] == {**place, "description": "Where from."}
+    assert shown["node"] == {"type": "object", "properties": {name: {"type": "object"} for name in "abcd"}}
+    assert "$ref" not in str(schema.parameters)
+    assert len(json.dumps(schema.parameters)) <= 16 * 1024
+    assert schema.problems({"node": {"a": {"b": 1}}}) == ["node.a.b: 1 is not of type 'object'"]
+
+
 def test_problems_are_few_and_short():
     given = {"type": "object", "properties": {str(n): {"type": "integer"} for n in range(50)}}
     schema = tool(Step(name="a"), given)
@@ -132,7 +152,7 @@ def test_descriptions_are_data():
         schema.description,
         schema.parameters["properties"]["a"]["items"]["description"],
         schema.parameters["properties"]["b"]["anyOf"][0]["description"],
-        *schema.parameters["$defs"]["C"].values(),
+        *schema.parameters["properties"]["c"].values(),
     ]
     for text in texts:
         assert not set("<>\n\x00\u202e") & set(text)

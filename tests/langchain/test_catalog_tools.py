@@ -65,6 +65,13 @@ class Streaming(BaseChatModel):
 
 
 class TestTools:
+    def test_a_schema_with_references_is_shown(self, service):
+        node = {"type": "object", "properties": {"below": {"$ref": "#/$defs/Node"}}}
+        given = {"type": "object", "properties": {"node": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": node}}
+        (tool,) = tools_from_catalog(Catalog([Step(name="a", input_schema=given)]), service)
+        shown = convert_to_openai_tool(tool)["function"]["parameters"]
+        assert shown["properties"] == {"node": {"type": "object", "properties": {"below": {"type": "object"}}}}
+
     def test_a_model_is_shown_the_schema(self, tools):
         shown = convert_to_openai_tool(tools["shop_wipe"])["function"]
         assert (shown["name"], shown["description"]) == ("shop_wipe", "Wipe a laptop")

@@ -42,6 +42,13 @@ def tools(service):
 
 
 class TestTools:
+    def test_a_schema_with_references_is_shown(self, service):
+        node = {"type": "object", "properties": {"below": {"$ref": "#/$defs/Node"}}}
+        given = {"type": "object", "properties": {"node": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": node}}
+        (tool,) = tools_from_catalog(Catalog([Step(name="a", input_schema=given)]), service)
+        shown = tool.metadata.get_parameters_dict()
+        assert shown["properties"] == {"node": {"type": "object", "properties": {"below": {"type": "object"}}}}
+
     def test_an_llm_is_shown_the_schema(self, tools):
         shown = tools["shop_wipe"].metadata.to_openai_tool()["function"]
         assert (shown["name"], shown["description"]) == ("shop_wipe", "Wipe a laptop")

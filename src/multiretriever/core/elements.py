@@ -16,8 +16,8 @@ from pydantic import ConfigDict, StringConstraints
 
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.flows import Flow
+from multiretriever.core.input_schema import bounded_schema
 from multiretriever.core.instructions import Template
-from multiretriever.core.json_schema import bounded_schema
 from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_INTEGER
 from multiretriever.core.yaml_io import AS_TEXT, Text, resolve_scalars
@@ -119,7 +119,7 @@ class Step(Element):
         kind: ``action``, ``logic`` (for each, if, ...) or ``trigger``.
         inputs: What a flow can give to it.
         input_schema: JSON schema of an object that holds the inputs, as their source states it, at most 64 kB of JSON (see
-            ``json_schema``); None when the source has none.
+            ``input_schema``); None when the source has none.
     """
 
     element_type: Literal["step"] = "step"

@@ -26,7 +26,7 @@ from referencing.exceptions import Unresolvable
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import Step, StepInput
 from multiretriever.core.errors import CatalogError, MultiRetrieverError, ParameterError, Problem
-from multiretriever.core.json_schema import TYPES
+from multiretriever.core.input_schema import TYPES, inlined_schema
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ MAX_RESULT = 20_000
 # Frameworks read what there is of broken arguments in a time that grows with the square of their length.
 MAX_ARGUMENTS = 16_000
 _MAX_DESCRIPTION = 800
+_MAX_SHOWN = 16 * 1024
 _MAX_PROBLEMS = 5
 _LONGEST_PROBLEM = 200
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
@@ -105,7 +106,8 @@ class StepTool:
         name: The name it is called by: letters, digits, ``_`` and ``-``, at most 64.
         description: What it does, on one line. It comes from the catalog and is data: it cannot hold angle brackets, with which
             prompts are delimited, or control characters.
-        parameters: JSON schema of the arguments, an object. References in it that lead out of it are never fetched.
+        parameters: JSON schema of the arguments as the model is shown it: an object, without references and at most 16 kB.
+            Arguments are checked against the whole schema that the step keeps; references out of it are never fetched.
         step: The step.
         call: Runs the step with arguments that were checked, and returns what JSON can hold.
         acall: Does so without blocking the event loop; None for ``call`` in a thread.
@@ -121,7 +123,7 @@ class StepTool:
     @cached_property
     def _validator(self) -> Any:
         # A registry of its own holds nothing but the schema: jsonschema's default opens the URLs and files that "$ref" names.
-        return _Validator(self.parameters, format_checker=_FORMATS, registry=Registry())
+        return _Validator(_checked(self.step), format_checker=_FORMATS, registry=Registry())
 
     def problems(self, arguments: Any) -> list[str]:
         """Returns what is wrong with arguments, in words for the model that wrote them; nothing where they are right."""
@@ -190,8 +192,8 @@ def step_tools(catalog: Catalog, call: Call, *, acall: AsyncCall | None = None) 
     for step in catalog.of("step"):
         name = _name(step, taken)
         taken.add(name)
-        schema = step.input_schema if step.input_schema is not None else _of_inputs(step.inputs)
-        tools.append(StepTool(name, _description(step), _plain_schema(schema), step, call, acall))
+        shown = _plain_schema(inlined_schema(_checked(step), _MAX_SHOWN))
+        tools.append(StepTool(name, _description(step), shown, step, call, acall))
     if not tools:
         raise CatalogError([Problem("expected steps to make tools of, got none", "catalog")])
     return tools
@@ -241,6 +243,11 @@ def _description(step: Step) -> str:
     return plain_text(". ".join(part.strip().rstrip(".") for part in parts if part.strip()) or step.name)
 
 
+def _checked(step: Step) -> dict[str, Any]:
+    """Returns the schema that arguments are checked against; the model is shown one that may be shorter."""
+    return step.input_schema if step.input_schema is not None else _of_inputs(step.inputs)
+
+
 def _of_inputs(inputs: Iterable[StepInput]) -> dict[str, Any]:
     inputs = list(inputs)
     return {
@@ -263,7 +270,7 @@ def _plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _plain_part(key: str, value: Any) -> Any:
     if key in ("title", "description", "default") and isinstance(value, str):
         return plain_text(value)
-    if key in ("properties", "$defs") and isinstance(value, Mapping):
+    if key == "properties" and isinstance(value, Mapping):
         return {name: _plain_schema(part) if isinstance(part, Mapping) else part for name, part in value.items()}
     if key in ("items", "additionalProperties") and isinstance(value, Mapping):
         return _plain_schema(value)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from multiretriever.core.json_schema import Input, Node, References, SchemaWriter, is_true
+from multiretriever.core.input_schema import SchemaWriter
+from multiretriever.core.json_schema import Input, Node, References, is_true
 from multiretriever.core.records import ProblemLog, Record, field_path
 from multiretriever.core.sources.files import FileSource, Located
 from multiretriever.core.yaml_io import ValuePath, is_null, name_of

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core.errors import ParameterError
-from multiretriever.core.json_schema import Input, Node, References, SchemaWriter
+from multiretriever.core.input_schema import SchemaWriter
+from multiretriever.core.json_schema import Input, Node, References
 from multiretriever.core.records import ProblemLog, Record
 from multiretriever.core.sources.files import FileSource, JsonDocument, Located, Parsed, record_at
 from multiretriever.core.yaml_io import ValuePath, name_of

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from encoders import WordEncoder
 from multiretriever.core import Catalog, Index, MultiRetriever, Step, element_type
 from multiretriever.core.index.schema import filter_values, make_row
-from multiretriever.core.json_schema import MAX_SCHEMA
+from multiretriever.core.input_schema import MAX_SCHEMA
 from multiretriever.core.sources import ToolSource
 
 DOCUMENT = """
