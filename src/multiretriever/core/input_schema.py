@@ -133,7 +133,7 @@ class SchemaWriter:
         left = self._limit - len('"$defs": {}, ') - _length(root.kind)
         waiting: deque[_Waiting] = deque([_Waiting(root, schema, {})])
         while waiting:
-            place = self._inlined(waiting.popleft())
+            place = self._inlined(waiting.popleft(), left)
             part, written = place.part, place.written
             if part.is_whole or place.level > _MAX_LEVELS:
                 continue
@@ -158,13 +158,13 @@ class SchemaWriter:
             schema["$defs"] = definitions
         return schema
 
-    def _inlined(self, place: _Waiting) -> _Waiting:
-        """Puts what a part refers to in its place, where no reference may be written and it does not hold itself."""
+    def _inlined(self, place: _Waiting, left: int) -> _Waiting:
+        """Puts what a part refers to in its place, where no reference is to be written: its type, if it holds itself or is too large."""
         target = place.part.target
         if target is None or not self._inline:
             return place
         found, own = self._part(target), place.part
-        if target.path in place.above or found.size > self._limit:
+        if target.path in place.above or found.size > left:
             return place._replace(part=_Part(own.kind, [], None, own.kind, 0))
         below = [*[part for part in found.below if part.keyword not in {mine.keyword for mine in own.below}], *own.below]
         merged = self._sized(found.own | own.own, below, None, own.kind)
@@ -205,9 +205,9 @@ class SchemaWriter:
         return self._sized(own, below, target, self._kind(node))
 
     def _sized(self, own: Schema, below: list[_Below], target: Node | None, kind: Schema) -> _Part:
-        size = _length(own)
-        for keyword, key, node, beside in below:
-            size += len(keyword) + 8 + _length(key) + 4 + _length(self._kind(node) | beside)
+        size = _length(own) + sum(len(keyword) + 8 for keyword in {part.keyword for part in below})
+        for part in below:
+            size += _length(part.key) + 4 + _length(self._kind(part.node) | part.beside)
         return _Part(own, below, target, kind, size)
 
     def _kind(self, node: Node) -> Schema:

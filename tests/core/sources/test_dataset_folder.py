@@ -1,6 +1,6 @@
 import pytest
 
-from multiretriever.core.sources import DatasetSource
+from multiretriever.core.sources.detection import DatasetSource
 
 
 @pytest.fixture

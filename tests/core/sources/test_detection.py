@@ -10,9 +10,7 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import CatalogError
 from multiretriever.core.sources import (
     CsvSource,
-    DatasetSource,
     FlowSource,
-    FolderSource,
     JsonSource,
     OpenApiSource,
     SqlSource,
@@ -22,7 +20,7 @@ from multiretriever.core.sources import (
     files,
     source_of,
 )
-from multiretriever.core.sources.detection import RefusedSource
+from multiretriever.core.sources.detection import DatasetSource, FolderSource, RefusedSource
 
 
 @pytest.mark.parametrize(
