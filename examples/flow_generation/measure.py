@@ -36,7 +36,7 @@ from multiretriever.core import (
     load_encoder,
 )
 from multiretriever.core.markdown import grid, line
-from multiretriever.core.progress import progress_bar
+from multiretriever.core.progress import counted
 from multiretriever.core.query import MODES
 from multiretriever.datasets import Dataset, open_dataset
 from multiretriever.evaluation.measures import Sample, check_extras, interval
@@ -268,7 +268,7 @@ def measure(
     if not total:
         raise ParameterError("no flow with a requirement and steps is left to be generated")
     made: dict[str, list[GeneratedFlow]] = {name: [] for name in generators}
-    with progress_bar("flows", total, shown=progress) as advance:
+    with counted("flows", total, shown=progress) as advance:
         for dataset, flows in work:
             for name, generate in generators.items():
                 for expected in flows:

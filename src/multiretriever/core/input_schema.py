@@ -159,7 +159,7 @@ class SchemaWriter:
         return schema
 
     def _inlined(self, place: _Waiting, left: int) -> _Waiting:
-        """Puts what a part refers to in its place, where no reference is to be written, or its type, where that has no end or room."""
+        """Puts what a part refers to in its place, unless references are written; its type where that has no end or room."""
         target = place.part.target
         if target is None or not self._inline:
             return place

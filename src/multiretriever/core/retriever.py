@@ -84,10 +84,10 @@ class Hit:
         return element_type(self.element.element_type).text(self.element)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns rank, score and the element's values."""
+        """Returns rank, score and the element's values, without the schema of a step's inputs, which can be long."""
         element: Element = self.element
-        return {"rank": self.rank, "score": round(self.score, 6), **element.model_dump(mode="json", exclude_defaults=True),
-                "element_type": element.element_type}  # fmt: skip
+        values = element.model_dump(mode="json", exclude_defaults=True, exclude={"input_schema"})
+        return {"rank": self.rank, "score": round(self.score, 6), **values, "element_type": element.element_type}
 
 
 @dataclass(frozen=True)
