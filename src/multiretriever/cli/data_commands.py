@@ -14,7 +14,7 @@ from multiretriever.cli.output import clean, note, show_json, show_table, write
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.training.pairs import DatasetReport
+    from multiretriever.training.pairs.pair_tables import DatasetReport
     from multiretriever.training.recipe import PairSettings
 
 Output = Annotated[

@@ -13,7 +13,7 @@ from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.training.distill import Prepared
+    from multiretriever.training.distill.prepare import Prepared
 
 PairFiles = Annotated[list[Path], typer.Argument(metavar="PAIRS", help="Files of training pairs, as `pairs` writes them.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the cross-encoder goes.")]
@@ -159,7 +159,8 @@ def score_lists(
     """
     from multiretriever.cli.plugins import load_plugins
     from multiretriever.core import load_encoder
-    from multiretriever.training.distill import load_teacher, prepare_lists, write_lists
+    from multiretriever.training.distill import load_teacher, prepare_lists
+    from multiretriever.training.distill.lists import write_lists
     from multiretriever.training.recipe import DistillSettings
     from multiretriever.training.row_files import check_suffix
 

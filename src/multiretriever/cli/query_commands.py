@@ -91,11 +91,12 @@ def write_queries(
 
     From plain templates, without any model, or by a chat model with --llm: that of REFINE and six more kinds. All answers of the
     model are kept in answers.jsonl of the output folder; the same command again goes on where it was stopped and pays for
-    nothing twice. The folder is a dataset, which `pairs` and `train` read; a BEIR folder gives a BEIR folder.
+    nothing twice. The folder is a dataset, which `pairs` and `train` read; a BEIR folder makes a BEIR folder.
     """
     from multiretriever.cli.plugins import load_plugins
     from multiretriever.datasets import open_dataset
-    from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, check_output, documents_of
+    from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, documents_of
+    from multiretriever.training.queries.documents import check_output
 
     load_plugins(plugin)
     _check(llm, prompts=prompts, examples=examples, estimate=estimate)

@@ -6,7 +6,8 @@ from multiretriever.core.catalog import Catalog
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
-from multiretriever.training.distill import Corpora, ListBuilder, draw_pairs, fuse, read_lists, write_lists
+from multiretriever.training.distill import read_lists
+from multiretriever.training.distill.lists import Corpora, ListBuilder, draw_pairs, fuse, write_lists
 from multiretriever.training.pairs import PairBuilder
 from multiretriever.training.recipe import DistillSettings, PairSettings
 

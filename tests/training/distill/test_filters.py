@@ -1,8 +1,8 @@
 import pytest
 
 from multiretriever.core import ParameterError
-from multiretriever.training.distill import ListFilter, normalize
-from multiretriever.training.distill.scores import raise_known
+from multiretriever.training.distill.prepare import ListFilter
+from multiretriever.training.distill.scores import normalize, raise_known
 from multiretriever.training.recipe import DistillSettings, TeacherSettings
 
 

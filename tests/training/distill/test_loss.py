@@ -139,8 +139,8 @@ def test_no_gradient_is_lost_and_none_reaches_padding():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([[1.0, 0.5]] * 2, r"have the shape \(2, 3\), or \(2, 3, 3 or more\) \(got \(2, 2\)\)"),
-        ([[[1.0, 0.5]] * 3] * 2, "have the shape"),
+        ([[1.0, 0.5]] * 2, r"in the shape \(2, 3\), or \(2, 3, 3 or more\), got \(2, 2\)"),
+        ([[[1.0, 0.5]] * 3] * 2, "expected labels in the shape"),
         ([[1.0, math.nan, 0.1]] * 2, "finite"),
         ([[1.0, INF, 0.1]] * 2, "finite"),
         ([[1.0, -0.5, 0.1]] * 2, "normalise them first"),
@@ -201,7 +201,7 @@ def test_a_step_brings_the_student_nearer_to_the_teacher(model):
 
 
 def test_columns_that_are_too_few(model):
-    with pytest.raises(ParameterError, match="2 or more documents are due"):
+    with pytest.raises(ParameterError, match="expected a query and 2 or more documents"):
         DistillationLoss(model)([model.preprocess(["a"]), model.preprocess(["b"])], torch.tensor([[1.0]]))
 
 

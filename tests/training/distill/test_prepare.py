@@ -6,7 +6,10 @@ import pytest
 from encoders import WordEncoder
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError
-from multiretriever.training.distill import Corpora, FileTeacher, prepare, prepare_lists, read_lists, to_rows
+from multiretriever.training.distill import prepare, prepare_lists, read_lists
+from multiretriever.training.distill.lists import Corpora
+from multiretriever.training.distill.prepare import to_rows
+from multiretriever.training.distill.teacher import FileTeacher
 from multiretriever.training.pairs import write_pairs
 from multiretriever.training.recipe import DistillSettings
 

@@ -8,10 +8,11 @@ import pytest
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError
 from multiretriever.core.instructions import Prompt
-from multiretriever.training.distill import CrossEncoderTeacher, EnsembleTeacher, FileTeacher, Teacher, load_teacher
+from multiretriever.training.distill import Teacher, load_teacher
 from multiretriever.training.distill import cross_encoder as module
-from multiretriever.training.distill.cross_encoder import QueryReader
+from multiretriever.training.distill.cross_encoder import CrossEncoderTeacher, QueryReader
 from multiretriever.training.distill.scores import ScoreLog
+from multiretriever.training.distill.teacher import EnsembleTeacher, FileTeacher
 from multiretriever.training.export.restore import find_base
 
 

@@ -8,8 +8,9 @@ from safetensors.numpy import load_file
 from multiretriever.core import ParameterError
 from multiretriever.core.encoders.loading import DEFAULT_MODEL
 from multiretriever.core.errors import DatasetError, EncoderNotFoundError
-from multiretriever.training.distill import CrossEncoderTeacher, train_teacher
+from multiretriever.training.distill import train_teacher
 from multiretriever.training.distill import train_teacher as package_function
+from multiretriever.training.distill.cross_encoder import CrossEncoderTeacher
 from multiretriever.training.pairs import Pair
 from multiretriever.training.recipe import TeacherSettings
 

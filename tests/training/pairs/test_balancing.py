@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiretriever.training.pairs import Balancer, factor, kept
+from multiretriever.training.pairs.balancing import Balancer, factor, kept
 
 
 @pytest.mark.parametrize(("uses", "expected"), [(0, 1), (1, 1), (5, 1), (50, 4), (500, 16), (5000, 64)])

@@ -5,8 +5,8 @@ from datasets import load_dataset
 
 from multiretriever.core import ParameterError
 from multiretriever.core.errors import DatasetError
-from multiretriever.training.pairs import PairBuilder, plot_balance, read_pairs, write_pairs
-from multiretriever.training.pairs.pair_tables import by_type, to_markdown
+from multiretriever.training.pairs import PairBuilder, read_pairs, write_pairs
+from multiretriever.training.pairs.pair_tables import by_type, plot_balance, to_markdown
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import pytest
 from encoders import FixedEncoder
 from multiretriever.core import Catalog, CatalogItem, Field, ParameterError, Step, Table
 from multiretriever.core.example import Example
-from multiretriever.training.pairs import Miner, NegativeSampler
-from multiretriever.training.pairs.negatives import in_band
+from multiretriever.training.pairs.negatives import Miner, NegativeSampler, in_band
 from multiretriever.training.pairs.pair import KnownAnswers
 from multiretriever.training.recipe import Band
 

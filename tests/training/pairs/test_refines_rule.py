@@ -6,8 +6,7 @@ from multiretriever.core import default_encoder
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.prompts import fit_prompt, make_prompt
 from multiretriever.datasets import Dataset
-from multiretriever.training.pairs import Miner
-from multiretriever.training.pairs.negatives import in_band
+from multiretriever.training.pairs.negatives import Miner, in_band
 from multiretriever.training.pairs.pair import element_text
 from multiretriever.training.recipe import Band
 

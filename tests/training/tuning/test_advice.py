@@ -1,7 +1,8 @@
 import pytest
 
 from multiretriever.datasets import Dataset
-from multiretriever.training.pairs import DatasetReport, Pair, PairBuilder
+from multiretriever.training.pairs import Pair, PairBuilder
+from multiretriever.training.pairs.pair_tables import DatasetReport
 from multiretriever.training.recipe import PairSettings
 from multiretriever.training.tuning.advice import LEAST_FLOWS, LEAST_QUERIES, advice
 from small_dataset import write_dataset

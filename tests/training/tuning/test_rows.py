@@ -32,7 +32,7 @@ PAIRS = [
 
 
 def rows(pairs=PAIRS, negatives=1):
-    return make_rows(pairs, negatives=negatives, fit=lambda item: item.query.upper())
+    return make_rows(pairs, negatives=negatives, cut=lambda prompt: prompt.text.upper())
 
 
 def test_pairs_are_grouped_by_dataset_and_type():

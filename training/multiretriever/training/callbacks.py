@@ -1,4 +1,7 @@
-"""Checkpoints of a run, of which a process that was killed while it wrote leaves one unfinished."""
+"""What the trainer is given: marks of finished checkpoints, and batches of texts of about the same length.
+
+A process that was killed while it wrote leaves a checkpoint unfinished; one without a mark is not gone on from.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +54,6 @@ def _flush(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
-# Batches of texts of about the same length, so that little is computed on padding.
-
 # Rows are shuffled, cut into portions of so many batches, and sorted within each: chance still decides who meets whom.
 PORTION = 16
 
@@ -70,7 +71,7 @@ class LengthBatchSampler(DefaultBatchSampler):  # type: ignore[misc]  # sentence
         self._lengths = [sum(map(len, texts)) for texts in zip(*columns, strict=True)]
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Gives the batches of the epoch."""
+        """Yields the batches of the epoch."""
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         order = torch.randperm(len(self._lengths), generator=generator).tolist()
         portion = self._size * PORTION

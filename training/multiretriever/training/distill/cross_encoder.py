@@ -1,4 +1,10 @@
-"""A cross-encoder as a teacher: it reads query and candidate together, which no index could afford."""
+"""A cross-encoder as a teacher: it reads query and candidate together, which no index could afford; and how it is trained.
+
+Its loss is binary cross entropy over single pairs of query and element, and not one over lists (LambdaLoss, or a softmax over the
+batch), though those rank better in comparisons (arXiv 2603.03010). Scores are normalised over many queries, and lists dropped
+when their positive scores low among all: that compares scores of different queries, and a loss over lists leaves the level of
+each query's scores to chance. It also costs one pass of the model a pair, without products of queries and texts in a batch.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +22,19 @@ from multiretriever.core.encoders import make_fingerprint
 from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError, MissingDependencyError
 from multiretriever.core.instructions import Prompt
 from multiretriever.core.progress import OnProgress, bars
-from multiretriever.training.distill.lists import CandidateList, fitted
+from multiretriever.training.distill.lists import CandidateList
 from multiretriever.training.distill.scores import ScoreLog, Scores, key_of
 from multiretriever.training.export.restore import find_base
 from multiretriever.training.pairs import Pair
 from multiretriever.training.recipe import Precision, TeacherSettings
 from multiretriever.training.row_files import replace_folder
+from multiretriever.training.token_window import TokenWindow
 
 # Pairs between two writes to the disk: about half a minute of work on a small machine.
 CHUNK = 1024
 
 
-class QueryReader:
+class QueryReader(TokenWindow):
     """Fits queries into the part of a cross-encoder's window that is theirs.
 
     The tokenizer would cut the end of a long query, which is its newest part; here its oldest is cut, as in retrieval. The
@@ -38,17 +45,11 @@ class QueryReader:
 
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
         """Takes the tokenizer and how much is read of query and candidate together; five eighths are the query's."""
-        self._tokenizer = tokenizer
-        self.window = max(1, max_tokens * 5 // 8 - 2)
-
-    def token_starts(self, text: str) -> list[int]:
-        """Returns the offset in ``text`` of each of its tokens, special tokens left out."""
-        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return [start for start, _ in encoding["offset_mapping"]]
+        super().__init__(tokenizer, max(3, max_tokens * 5 // 8))
 
     def read(self, prompt: Prompt) -> str:
         """Returns what is read of a query."""
-        return fitted(self, Prompt("", prompt.body))
+        return self.cut(Prompt("", prompt.body))
 
 
 def load_cross_encoder(folder: str | Path, *, max_tokens: int, device: str | None = None, fresh: bool = False) -> Any:
@@ -72,7 +73,7 @@ def load_cross_encoder(folder: str | Path, *, max_tokens: int, device: str | Non
         )
     if not fresh and not _has_head(folder):
         # The library would give it a head of random numbers, and go on.
-        raise EncoderError(f"{folder} holds an encoder and no cross-encoder, whose head tells a score; train-teacher makes one")
+        raise EncoderError(f"{folder} holds an encoder and no cross-encoder, whose head gives a score; train-teacher makes one")
     try:
         from sentence_transformers import CrossEncoder  # torch takes seconds to import
     except ImportError as error:
@@ -85,12 +86,12 @@ def load_cross_encoder(folder: str | Path, *, max_tokens: int, device: str | Non
     except Exception as error:  # the library lets errors of torch, safetensors and json through
         raise EncoderError(f"{folder} cannot be loaded as a cross-encoder: {error}") from error
     if model.num_labels != 1:
-        raise EncoderError(f"the cross-encoder in {folder} has {model.num_labels} outputs; one, a score, is due")
+        raise EncoderError(f"the cross-encoder in {folder} has {model.num_labels} outputs, expected one: a score")
     return model
 
 
 def _has_head(folder: Path) -> bool:
-    """Tells whether a folder holds a model with a head for scores, or says that it is a cross-encoder of another make."""
+    """Returns whether a folder holds a model with a head for scores, or says that it is a cross-encoder of another make."""
     values: list[dict[str, Any]] = []
     for name in ("config.json", "config_sentence_transformers.json"):
         try:
@@ -109,7 +110,7 @@ def _with_new_head(folder: Path, max_tokens: int) -> list[Any]:
     """Returns the modules of a cross-encoder of which all but the last layer is an encoder's.
 
     The library would put the head on the first token's vector behind BERT's pooler. Encoders that pool by the mean have trained
-    neither: scores stayed the same for every pair through 400 steps, where this head tells pairs apart after some tens.
+    neither: scores stayed the same for every pair through 400 steps, where this head separates pairs after some tens.
     """
     from sentence_transformers.base.modules import Dense, Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
@@ -154,7 +155,7 @@ class CrossEncoderTeacher:
             EncoderError: It cannot be loaded, or has no or more than one output.
         """
         if max_tokens < 8 or batch_size < 1:
-            raise ParameterError(f"max_tokens is at least 8 and batch_size 1 (got {max_tokens}, {batch_size})")
+            raise ParameterError(f"max_tokens is at least 8 and batch_size 1, got {max_tokens}, {batch_size}")
         self._model = load_cross_encoder(path, max_tokens=max_tokens, device=device)
         if precision == "bfloat16":
             self._model.bfloat16()
@@ -202,17 +203,9 @@ class CrossEncoderTeacher:
             list(texts), batch_size=self._batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
         )
         if not np.all(np.isfinite(values)):
-            raise EncoderError(f"the cross-encoder {self.name!r} gave a score that is not finite; it cannot teach")
+            raise EncoderError(f"the cross-encoder {self.name!r} returned a score that is not finite; it cannot teach")
         return {key: float(value) for key, value in zip(keys, values, strict=True)}
 
-
-# Training a cross-encoder to teach, on training pairs.
-#
-# The loss is binary cross entropy over single pairs of query and element, and not one over lists (LambdaLoss, or a softmax over
-# the batch), though those rank better in comparisons (arXiv 2603.03010). Scores are normalised over many queries, and lists
-# dropped when their positive scores low among all: that compares scores of different queries, and a loss over lists leaves the
-# level of each query's scores to chance. It also costs one pass of the model a pair, without products of queries and texts in a
-# batch.
 
 SETTINGS_FILE = "teacher.json"
 _Row = tuple[str, str, float]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,23 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from multiretriever.core.elements import element_type
-from multiretriever.core.encoders import Encoder, Vectors, Windowed
-from multiretriever.core.errors import DatasetError, ParameterError, Problem, QueryTruncatedWarning
+from multiretriever.core.encoders import Encoder, Vectors
+from multiretriever.core.errors import DatasetError, ParameterError, Problem
 from multiretriever.core.index.lexical import LexicalIndex, top
 from multiretriever.core.instructions import Prompt
-from multiretriever.core.prompts import fit_prompt
 from multiretriever.datasets import Dataset
 from multiretriever.training.pairs import Pair
 from multiretriever.training.pairs.pair import element_text, prompt_of
 from multiretriever.training.recipe import DistillSettings
 from multiretriever.training.row_files import read_rows, write_rows
-
-
-def fitted(encoder: Encoder | Windowed, prompt: Prompt) -> str:
-    """Does what ``fit_prompt`` does, without a warning for each query: of many queries some are always too long."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", QueryTruncatedWarning)
-        return fit_prompt(encoder, prompt)
+from multiretriever.training.token_window import fitted
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 Tamber et al., *Teaching Dense Retrieval Models to Specialize with Listwise Distillation and LLM Data Augmentation*
 (arXiv 2502.19712), with the details of the authors' code. Importing this module loads torch.
+
+Lists of one batch share many documents, since they come from small catalogs: 16 lists of 20 out of 369 steps hold 320 documents
+and far fewer texts. Each text goes through the model once, among texts of its length.
 """
 
 from __future__ import annotations
@@ -15,11 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multiretriever.core import ParameterError
-
-# Embedding the documents of a batch of lists, each text once.
-#
-# Lists of one batch share many documents, since they come from small catalogs: 16 lists of 20 out of 369 steps hold 320 documents
-# and far fewer texts. Each text goes through the model once, among texts of its length.
 
 CHUNK = 64
 _TEXT = ("input_ids", "attention_mask")
@@ -104,7 +102,7 @@ class DistillationLoss(nn.Module):
     Inputs: the columns query, document_1 to document_N, and labels, either [batch, N] with the teacher's scores, or
     [batch, 3, W] as ``to_rows`` makes them: scores, numbers of the documents, and numbers of the query's known answers. Scores
     are 0 or more, best normalised to 0 to 1 (see ``normalize``), and never NaN. ``-inf`` marks padding: such a document takes no
-    part. Without numbers documents are told apart by their texts.
+    part. Without numbers documents are distinguished by their texts.
     """
 
     def __init__(
@@ -136,7 +134,7 @@ class DistillationLoss(nn.Module):
             0 <= v < math.inf for v in (infonce_weight, mask_ratio)
         ):
             raise ParameterError(
-                f"temperatures are above 0, weight and ratio 0 or more (got {temperatures}, {infonce_weight}, {mask_ratio})"
+                f"temperatures are above 0, weight and ratio 0 or more, got {temperatures}, {infonce_weight}, {mask_ratio}"
             )
         self.model = model
         self.teacher_temperature = teacher_temperature
@@ -153,7 +151,7 @@ class DistillationLoss(nn.Module):
         """
         query, *documents = sentence_features
         if len(documents) < 2:
-            raise ParameterError(f"a query and 2 or more documents are due (got {len(documents)} columns of documents)")
+            raise ParameterError(f"expected a query and 2 or more documents, got {len(documents)} columns of documents")
         queries = self.model(query)["sentence_embedding"]
         embeddings, texts = embed_documents(self.model, documents)
         return self.parts(queries, embeddings, labels, texts)
@@ -235,7 +233,7 @@ class DistillationLoss(nn.Module):
 
 
 def _in_rows(numbers: Tensor, wanted: Tensor) -> Tensor:
-    """Tells for each row of ``wanted`` [batch, W] which ``numbers`` [batch, N] stand in it, [batch, batch, N]."""
+    """Returns for each row of ``wanted`` [batch, W] which ``numbers`` [batch, N] stand in it, [batch, batch, N]."""
     # One row after another: all at once would take batch * batch * N * W bytes.
     return torch.stack([torch.isin(numbers, row) for row in wanted])
 
@@ -245,8 +243,8 @@ def _read(labels: Tensor, documents: Tensor) -> tuple[Tensor, Tensor | None, Ten
     batch, count = documents.shape[:2]
     plain = labels.shape == (batch, count)
     if not plain and (labels.ndim != 3 or labels.shape[:2] != (batch, 3) or labels.shape[2] < count):
-        due = f"({batch}, {count}), or ({batch}, 3, {count} or more)"
-        raise ParameterError(f"labels of {batch} queries with {count} documents have the shape {due} (got {tuple(labels.shape)})")
+        shapes = f"({batch}, {count}), or ({batch}, 3, {count} or more)"
+        raise ParameterError(f"expected labels in the shape {shapes}, got {tuple(labels.shape)}")
     scores = labels if plain else labels[:, 0, :count]
     real = scores[~torch.isneginf(scores)]
     if not bool(torch.isfinite(real).all()) or bool((real < 0).any()) or bool(torch.isneginf(scores[:, 0]).any()):

@@ -1,4 +1,9 @@
-"""From datasets or pairs to rows for the loss, by way of files that an interrupted run goes on from."""
+"""From datasets or pairs to rows for the loss, by way of files that an interrupted run goes on from.
+
+Lists are dropped that are not worth learning from (Tamber et al., arXiv 2502.19712, and the authors' code). A query that was
+written by a model may be about nothing, or about many elements. It is kept when the element it was written for is found by a
+retriever and, of what was found, liked best by the teacher, and when the teacher likes it at all.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +26,6 @@ from multiretriever.training.distill.scores import normalize, percentiles_of, ra
 from multiretriever.training.distill.teacher import Teacher
 from multiretriever.training.pairs import Pair, PairBuilder, read_pairs
 from multiretriever.training.recipe import DistillSettings, PairSettings
-
-# Which queries are worth learning from (Tamber et al., arXiv 2502.19712, and the authors' code).
-#
-# A query that was written by a model may be about nothing, or about many elements. It is kept when the element it was written for
-# is found by a retriever and, of what was found, liked best by the teacher, and when the teacher likes it at all.
 
 FILTERS = ("duplicate", "one candidate", "retriever rank", "teacher rank", "score percentile", "score")
 
@@ -137,8 +137,6 @@ def _first_of_its_kind() -> Callable[[CandidateList], bool]:
     return test
 
 
-# From scored lists to the rows that ``DistillationLoss`` learns from.
-
 QUERY, DOCUMENT, LABEL = "query", "document_{}", "label"
 PADDED_SCORE = float("-inf")
 PADDED_ID = -1.0
@@ -169,7 +167,7 @@ def to_rows(lists: Sequence[CandidateList], length: int) -> Any:
         MissingDependencyError: datasets is not installed.
     """
     if length < 2:
-        raise ParameterError(f"a list has 2 or more documents (got a length of {length})")
+        raise ParameterError(f"a list has 2 or more documents, got a length of {length}")
     problems = [
         Problem("the list has no scores", item.dataset, None, f"query {item.query_id}") for item in lists if not item.scores
     ]
@@ -186,7 +184,7 @@ def to_rows(lists: Sequence[CandidateList], length: int) -> Any:
             columns[DOCUMENT.format(place + 1)].append(item.candidates[order[place]] if place < len(order) else "")
         columns[LABEL].append(_label(item, order, width, numbers))
     if len(numbers) > _MAX_IDS:
-        raise ParameterError(f"lists name {len(numbers):,} elements; {_MAX_IDS:,} can be told apart: train in parts")
+        raise ParameterError(f"lists name {len(numbers):,} elements; {_MAX_IDS:,} can be numbered: train in parts")
     text = datasets.Value("string")
     kinds = {name: text for name in columns} | {LABEL: datasets.Sequence(datasets.Sequence(datasets.Value("float32")))}
     return datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
@@ -310,7 +308,7 @@ def _read(source: Source | Iterable[Source], settings: DistillSettings, corpora:
     items = [source] if isinstance(source, Dataset | Pair | str | Path) else list(source)
     datasets = [item for item in items if isinstance(item, Dataset)]
     if len({dataset.name for dataset in datasets}) < len(datasets):
-        raise ParameterError(f"datasets need different names (got {', '.join(dataset.name for dataset in datasets)})")
+        raise ParameterError(f"datasets need different names, got {', '.join(dataset.name for dataset in datasets)}")
     made = [pair for dataset in datasets for pair in _pairs_of(dataset, settings)]
     given: list[Pair] = []
     for item in items:
@@ -319,7 +317,7 @@ def _read(source: Source | Iterable[Source], settings: DistillSettings, corpora:
         elif isinstance(item, str | Path):
             given += read_pairs(item)
         elif not isinstance(item, Dataset):
-            raise ParameterError(f"lists are made of datasets, files of pairs and pairs (got a {type(item).__name__})")
+            raise ParameterError(f"lists are made of datasets, files of pairs and pairs, got a {type(item).__name__}")
     if not made and not given:
         raise DatasetError([Problem("no query is there to make lists of", ", ".join(str(item) for item in items) or "no source")])
     if corpora is None:

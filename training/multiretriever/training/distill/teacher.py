@@ -1,4 +1,4 @@
-"""Teachers: what tells how well each candidate of a list fits its query."""
+"""Teachers: what says how well each candidate of a list fits its query."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class FileTeacher:
                 key = (str(values.get("dataset") or ""), str(values["query_id"]), str(values["candidate_id"]))
                 score = float(values["score"])
             except (KeyError, TypeError, ValueError) as error:
-                problems.append(Problem(f"query_id, candidate_id and a number as score are due ({error!r})", str(path), number))
+                problems.append(Problem(f"expected query_id, candidate_id and a number as score ({error!r})", str(path), number))
                 continue
             if not math.isfinite(score):
-                problems.append(Problem(f"the score must be finite (got {score})", str(path), number, "score"))
+                problems.append(Problem(f"the score must be finite, got {score}", str(path), number, "score"))
             self._scores[key] = score
         if problems:
             raise DatasetError(problems)
@@ -122,7 +122,7 @@ class EnsembleTeacher:
         """
         given = tuple(weights) if weights is not None else (1.0,) * len(teachers)
         if not teachers or len(given) != len(teachers) or not all(0 < weight < math.inf for weight in given):
-            raise ParameterError(f"an ensemble needs teachers, and a positive weight for each (got {len(teachers)}, {given})")
+            raise ParameterError(f"an ensemble needs teachers, and a positive weight for each, got {len(teachers)}, {given}")
         self._teachers = tuple(teachers)
         self._weights = tuple(weight / sum(given) for weight in given)
         self.name = " + ".join(teacher.name for teacher in teachers)
@@ -172,7 +172,7 @@ def load_teacher(
         return spec
     if not isinstance(spec, Sequence | Mapping) or not spec:
         raise ParameterError(
-            f"a teacher is a folder, a file of scores, an object with the methods of Teacher, or several (got {spec!r})"
+            f"a teacher is a folder, a file of scores, an object with the methods of Teacher, or several, got {spec!r}"
         )
     members = [load_teacher(item, max_tokens=max_tokens, batch_size=batch_size, precision=precision) for item in spec]
     return (

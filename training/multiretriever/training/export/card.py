@@ -1,4 +1,4 @@
-"""The README of an exported encoder."""
+"""The READMEs of exported and of fused encoders, and what a checkpoint says of how it came to be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 
 from multiretriever.training.export.checkpoint import BASE_NAME
 from multiretriever.training.export.fidelity import LEAST_OVERLAP, MOST_LOSS, FidelityReport
-
-# What the folder of a checkpoint tells of how it came to be: tuned by a recipe, or fused of two others.
 
 CARD_FILE = "README.md"
 TRAINING_FILE = "training.json"
@@ -36,7 +34,7 @@ class History:
 
 
 def history_of(folder: Path) -> History | None:
-    """Returns what a checkpoint tells of itself; None where it was neither tuned by a recipe nor fused of such."""
+    """Returns what a checkpoint says of itself; None where it was neither tuned by a recipe nor fused of such."""
     for name, key in _BASE_KEYS.items():
         try:
             base = json.loads((folder / name).read_text(encoding="utf-8"))[key]
@@ -102,7 +100,7 @@ Weights: sha256 `{weights_sha256}`{package}.
 {command}
 ```
 
-Run again with the same versions of torch, transformers, onnx and onnxscript, it gives the same bytes.
+Run again with the same versions of torch, transformers, onnx and onnxscript, it makes the same bytes.
 {compute}
 The word embeddings are int8 with a scale for each row, in the file and in memory.
 
@@ -127,7 +125,7 @@ included, and pad a batch with 0.
 
 - Text past {max_length} tokens is not read.
 {limits}{training}"""
-_TUNED = "The weights were tuned by multiretriever from those of {base}, as is told below."
+_TUNED = "The weights were tuned by multiretriever from those of {base}, as is said below."
 _BASE_LICENCE = (
     "Those are under the Apache License 2.0 and were made by\nthe sentence-transformers project; so is this encoder under the "
     "Apache License 2.0. The text of the licence is the LICENSE file of this project."
@@ -145,7 +143,7 @@ def write_card(config: dict[str, Any], *, command: str, fidelity: FidelityReport
         config: The content of ``encoder.json``.
         command: The command that makes the folder.
         fidelity: Comparison with the float32 checkpoint, if it was measured.
-        history: What the checkpoint tells of its tuning.
+        history: What the checkpoint says of its tuning.
     """
     base, quantization = config["base"], config["quantization"]
     origin = _ORIGIN.get(base["name"], _OWN.format(name=base["name"]))

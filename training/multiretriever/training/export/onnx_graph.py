@@ -164,7 +164,7 @@ def build_graph(checkpoint: Checkpoint) -> ExportedGraph:
 
 
 def _weight_names(model: onnx.ModelProto, transformer: torch.nn.Module) -> dict[str, str]:
-    """Tells which constant is which weight by their values, the one thing that the exporter leaves as it was."""
+    """Returns which constant is which weight, by their values, the one thing that the exporter leaves as it was."""
     constants = {_content(numpy_helper.to_array(item)): item.name for item in model.graph.initializer}
     found = {}
     for name, value in transformer.named_parameters():
@@ -186,7 +186,7 @@ def _probe_rows(vocabulary: int, max_length: int) -> list[list[int]]:
 
 
 def _rename_output(model: onnx.ModelProto) -> None:
-    """Names the output; the exporter cannot, since it gives the name to the lookup of the embeddings too."""
+    """Names the output; the exporter cannot, since it puts the name on the lookup of the embeddings too."""
     old = model.graph.output[0].name
     for node in model.graph.node:
         for names in (node.input, node.output):

@@ -103,7 +103,7 @@ def restore_checkpoint(folder: str | Path, output: str | Path) -> Path:
     """Makes a checkpoint of sentence-transformers from the folder of an exported encoder.
 
     It has the float32 weights, the architecture, tokenizer, pooling, normalisation, window, instructions and prompts of the
-    export. The same export gives the same bytes. Before it is put in place, its vectors are compared with those of the exported
+    export. The same export makes the same bytes. Before it is put in place, its vectors are compared with those of the exported
     graph, which agree to 1e-4 where that computes in float32 too. An encoder of ``matmul-nbits`` rounds activations as well
     while it runs, and is nearer to the checkpoint than to its float32 original, not equal (0.9997 of cosine for the shipped one).
 
@@ -220,7 +220,7 @@ def _check_digest(path: Path, expected: str) -> None:
 
 
 def _token_settings(path: Path, max_length: int) -> dict[str, Any]:
-    """Returns what transformers must be told beside ``tokenizer.json``, and the id of the padding."""
+    """Returns what transformers needs beside ``tokenizer.json``, and the id of the padding."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))

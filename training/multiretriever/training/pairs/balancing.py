@@ -46,7 +46,7 @@ class Balancer:
         self._seen: Counter[Use] = Counter()
 
     def keeps(self, use: Use) -> bool:
-        """Tells whether the next use of an element is kept. To be asked once for every use."""
+        """Returns whether the next use of an element is kept. To be asked once for every use."""
         total = self._uses.get(use, 0)
         number = self._seen[use]
         self._seen[use] += 1

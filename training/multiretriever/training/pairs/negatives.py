@@ -2,6 +2,11 @@
 
 The near misses are those of the multi-task retriever paper (arXiv 2501.04652): of the same scope, the same table, the
 same flow, and siblings in a hierarchy. None is ever a known answer of the query.
+
+Others are mined by similarity, by the rule of REFINE (arXiv 2410.12890): with a cosine of 0.5 to 0.7 with the query and not among
+the 5 nearest of all: near enough to teach something, and not so near that it may be an answer that nobody wrote down.
+(sentence-transformers' ``mine_hard_negatives`` with ``range_min=5`` leaves out the five best within the band, which is another
+rule.)
 """
 
 from __future__ import annotations
@@ -100,11 +105,11 @@ def _endless(size: int, rng: random.Random) -> Iterator[int]:
 
 
 def _groups(element: Element) -> Iterator[tuple[str, ...]]:
-    """Gives the groups of near misses that an element belongs to: type, kind of nearness, and what is shared."""
+    """Yields the groups of near misses that an element belongs to: type, kind of nearness, and what is shared."""
     name = element.element_type
     if isinstance(element, Field):
         yield name, "table", element.scope, element.table
-        # The same column of other tables: what tells them apart is the table.
+        # The same column of other tables: what distinguishes them is the table.
         yield name, "sibling", element.name
         return
     if isinstance(element, Step):
@@ -118,12 +123,6 @@ def _groups(element: Element) -> Iterator[tuple[str, ...]]:
     if isinstance(category := element.metadata.get("category"), str):
         yield name, "sibling", category
 
-
-# Negatives mined by similarity, by the rule of REFINE (arXiv 2410.12890).
-#
-# A negative has a cosine of 0.5 to 0.7 with the query and is not among the 5 nearest of all: near enough to teach something, and
-# not so near that it may be an answer that nobody wrote down. (sentence-transformers' ``mine_hard_negatives`` with
-# ``range_min=5`` leaves out the five best within the band, which is another rule.)
 
 CHUNK = 1024
 

@@ -107,9 +107,6 @@ def by_type(reports: Sequence[DatasetReport]) -> list[dict[str, Any]]:
     ]
 
 
-# A plot of how often each element is an answer, before and after balancing.
-
-
 def plot_balance(reports: Sequence[DatasetReport], path: str | Path) -> None:
     """Draws a panel for each element type: elements by how often they are an answer, before and after, both axes logarithmic.
 

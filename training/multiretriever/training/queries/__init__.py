@@ -1,6 +1,6 @@
 """Queries written for elements that nobody has queries for: by a chat model, or from templates."""
 
-from multiretriever.training.queries.documents import Document, WriterSettings, check_output, documents_of, save_queries
+from multiretriever.training.queries.documents import Document, WriterSettings, documents_of, save_queries
 from multiretriever.training.queries.query_prompts import Prompts, examples_of
 from multiretriever.training.queries.templates import TemplateQueryWriter
 from multiretriever.training.queries.writer import LlmQueryWriter
@@ -11,7 +11,6 @@ __all__ = [
     "Prompts",
     "TemplateQueryWriter",
     "WriterSettings",
-    "check_output",
     "documents_of",
     "examples_of",
     "save_queries",

@@ -38,7 +38,7 @@ class Document:
 
     Attributes:
         element: The element.
-        text: Its text as it is embedded, and what else tells what it is for: inputs of a step, choices of a field.
+        text: Its text as it is embedded, and what else shows what it is for: inputs of a step, choices of a field.
     """
 
     element: Element
@@ -144,8 +144,6 @@ def sift(dataset: Dataset, examples: Iterable[Example], dropped: Counter[str]) -
     return [example for example in unique.values() if example.id not in leaking]
 
 
-# The kinds of queries that can be written, and how many of each are asked for.
-#
 # ``refine`` is the query of REFINE (arXiv 2410.12890): what somebody would ask whom the document answers. The six others are
 # those of the listwise-distillation paper (arXiv 2502.19712): a mix of them taught its retrievers more than questions alone.
 

@@ -1,4 +1,4 @@
-"""Tells when there is too little to learn from, in plain words, before anybody trusts what was trained."""
+"""Says when there is too little to learn from, in plain words, before anybody trusts what was trained."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from multiretriever.core import Catalog
 from multiretriever.core.example import GIVEN
-from multiretriever.training.pairs import DatasetReport, Pair
+from multiretriever.training.pairs import Pair
+from multiretriever.training.pairs.pair_tables import DatasetReport
 
 LEAST_FLOWS = 20
 LEAST_QUERIES = 200
@@ -45,7 +46,7 @@ def advice(
     found += [*_kinds(pairs), *_elements(pairs), *_types(pairs, catalogs)]
     if not has_dev:
         found.append(
-            "There is no dev set: nothing tells whether the result is better than what it was made from. Keep every fifth flow "
+            "There is no dev set: nothing shows whether the result is better than what it was made from. Keep every fifth flow "
             "out of the training (a split of its own in dataset.yaml) and give it as --dev FOLDER@SPLIT."
         )
     return found

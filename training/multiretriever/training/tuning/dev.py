@@ -14,7 +14,7 @@ from multiretriever.core import InstructionSet, element_type
 from multiretriever.core.prompts import make_prompt
 from multiretriever.datasets import Dataset
 from multiretriever.training.pairs.pair import element_text
-from multiretriever.training.tuning.rows import TrainingWindow
+from multiretriever.training.token_window import TokenWindow
 
 RECALL = "recall"
 
@@ -31,12 +31,12 @@ class _Part:
 class DevRecall(SentenceEvaluator):  # type: ignore[misc]  # sentence-transformers is untyped
     """Recall at the default k of each element type, over all elements of the type; its mean over dataset and type chooses.
 
-    Attributes:
-        history: Step and figures of every evaluation of this process.
+    sentence-transformers' ``InformationRetrievalEvaluator`` is for one corpus with one set of cutoffs, and would put the prompts
+    of the checkpoint before queries that have theirs already.
     """
 
     def __init__(
-        self, datasets: Sequence[Dataset], window: TrainingWindow, instructions: InstructionSet | None, queries: int
+        self, datasets: Sequence[Dataset], window: TokenWindow, instructions: InstructionSet | None, queries: int
     ) -> None:
         """Prepares queries and documents.
 
@@ -49,18 +49,16 @@ class DevRecall(SentenceEvaluator):  # type: ignore[misc]  # sentence-transforme
         super().__init__()
         self.greater_is_better = True
         self.primary_metric = RECALL
-        self.history: list[tuple[int, dict[str, float]]] = []
         self._parts = [part for dataset in datasets for part in _parts(dataset, window, instructions, queries)]
 
     def __call__(self, model: Any, output_path: str | None = None, epoch: float = -1, steps: int = -1) -> dict[str, float]:
         """Returns the recall of each part and their mean."""
         found = {part.name: _recall(model, part) for part in self._parts}
         found[RECALL] = float(np.mean(list(found.values())))
-        self.history.append((steps, found))
         return found
 
 
-def _parts(dataset: Dataset, window: TrainingWindow, instructions: InstructionSet | None, limit: int) -> list[_Part]:
+def _parts(dataset: Dataset, window: TokenWindow, instructions: InstructionSet | None, limit: int) -> list[_Part]:
     by_type: dict[str, list[Any]] = {}
     for example in dataset.examples():
         by_type.setdefault(example.element_type, []).append(example)

@@ -20,8 +20,6 @@ from transformers import TrainerCallback
 
 from multiretriever.training.tuning.rows import Answers, Places
 
-# Vectors of elements that are not in a batch, as they were at the last refresh.
-
 
 class Bank:
     """Keeps vectors of texts that compete for a query's answer beside those of its batch.
@@ -157,10 +155,10 @@ class RankingLoss(nn.Module):
     def _drift(self, vectors: list[Tensor], features: list[dict[str, Tensor]]) -> Tensor:
         """Returns how far texts have moved from where the base has them: the mean of 1 less the cosine."""
         with torch.no_grad():
-            due = torch.cat([self._base[0](dict(part))["sentence_embedding"] for part in features])
+            anchors = torch.cat([self._base[0](dict(part))["sentence_embedding"] for part in features])
         texts = torch.cat(vectors)
         # Matryoshka losses ask for the first dimensions alone.
-        return (1 - functional.cosine_similarity(texts, due[:, : texts.shape[1]], dim=-1)).mean()
+        return (1 - functional.cosine_similarity(texts, anchors[:, : texts.shape[1]], dim=-1)).mean()
 
     def loss_of(self, vectors: list[Tensor], labels: Tensor) -> Tensor:
         """Returns the mean loss for vectors [batch, dimension] of each column."""

@@ -1,9 +1,15 @@
-"""Pairs as rows for the trainer, in groups, with a table that says which elements answer which row."""
+"""Pairs as rows for the trainer, in groups, with a table that says which elements answer which row.
+
+Rehearsed rows keep an encoder's vectors of common texts where its base has them. Tuning on instructions and elements also moves
+what has nothing to do with them: questions and passages of other subjects, and element types of a user's own that no recipe saw.
+These rows ask for the base's own answer, as learning without forgetting does (Li and Hoiem, arXiv 1606.09282, section 3), once
+for the bare text and once below the general instruction, so that a query that has no instruction of its own is read as the base
+would read it. Queries are short, and what they are to find is often long: passages are several queries, one after the other.
+"""
 
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiretriever.core import InstructionSet
-from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import ANY_TYPE, Prompt
-from multiretriever.core.prompts import fit_prompt
 from multiretriever.core.query import check_context
 from multiretriever.training.pairs import Pair
+from multiretriever.training.token_window import TokenWindow
 
 Places = NDArray[np.int64]
 
@@ -98,7 +103,7 @@ class Rows:
     labels: list[int]
 
 
-def make_rows(pairs: Sequence[Pair], *, negatives: int, fit: Callable[[Pair], str]) -> tuple[dict[str, Rows], Answers]:
+def make_rows(pairs: Sequence[Pair], *, negatives: int, cut: Callable[[Prompt], str]) -> tuple[dict[str, Rows], Answers]:
     """Sorts pairs into groups, one for each element type of each dataset: a batch never mixes them.
 
     An index has a collection for each type, so that an element of another type, or of another company, is never a wrong answer
@@ -107,7 +112,7 @@ def make_rows(pairs: Sequence[Pair], *, negatives: int, fit: Callable[[Pair], st
     Args:
         pairs: The pairs.
         negatives: Negatives of each pair that become columns; pairs with fewer are left out.
-        fit: Returns the query of a pair, cut to what the encoder reads.
+        cut: Returns the text of a prompt, cut to what the encoder reads.
     """
     answers = Answers()
     numbers: dict[str, int] = {}
@@ -120,7 +125,7 @@ def make_rows(pairs: Sequence[Pair], *, negatives: int, fit: Callable[[Pair], st
         group = _group_of(pair, answers, numbers)
         own = ((pair.positive_id, pair.positive), *zip(pair.negative_ids, pair.negatives, strict=True))
         row = rows.setdefault(group.name, Rows([], [], []))
-        row.queries.append(fit(pair))
+        row.queries.append(cut(pair.prompt))
         row.documents.append((pair.positive, *pair.negatives[:negatives]))
         row.labels.append(len(answers))
         places = [group.add(*item) for item in own[: negatives + 1]]
@@ -173,14 +178,6 @@ def _key(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-# Rehearsal: rows that keep an encoder's vectors of common texts where its base has them, against forgetting.
-#
-# Tuning on instructions and elements also moves what has nothing to do with them: questions and passages of other subjects, and
-# element types of a user's own that no recipe saw. Rehearsed rows ask for the base's own answer, as learning without forgetting
-# does (Li and Hoiem, arXiv 1606.09282, section 3), once for the bare text and once below the general instruction. So a query that
-# has no instruction of its own is read as the base would read it. Queries are short, and what they are to find is often long:
-# passages are several queries, one after the other.
-
 REHEARSAL = "rehearsal"
 _IN_PASSAGE = (2, 5)  # queries of a passage, at least and at most: about 25 to 100 tokens
 
@@ -195,7 +192,7 @@ def rehearsal_texts(pairs: Iterable[Pair], most: int, passages: int = 0, seed: i
 
 
 def add_rehearsal(
-    rows: dict[str, Rows], answers: Answers, texts: Sequence[str], instructions: InstructionSet | None, window: TrainingWindow
+    rows: dict[str, Rows], answers: Answers, texts: Sequence[str], instructions: InstructionSet | None, window: TokenWindow
 ) -> None:
     """Adds rows whose query is a text below the general instruction, and whose answer is the base's vector of the bare text.
 
@@ -217,34 +214,3 @@ def add_rehearsal(
         row.documents.append((text,))
         row.labels.append(len(answers))
         answers.add(len(answers.groups) - 1, (), ())
-
-
-# What of a query is read in training: the same part that retrieval would keep.
-
-
-class TrainingWindow:
-    """Cuts queries as ``fit_prompt`` does: the instruction stays, and of flows the newest steps."""
-
-    name = "training"
-
-    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
-        """Makes the window of ``max_tokens`` tokens, special ones included, of a fast tokenizer of transformers."""
-        self._tokenizer = tokenizer
-        self.max_tokens = max_tokens
-        self.window = max_tokens - tokenizer.num_special_tokens_to_add()
-
-    def token_starts(self, text: str) -> list[int]:
-        """Returns the offset in ``text`` of each of its tokens, special tokens left out."""
-        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return [start for start, _ in encoding["offset_mapping"]]
-
-    def fit(self, pair: Pair) -> str:
-        """Returns the query of a pair, cut."""
-        return self.cut(pair.prompt)
-
-    def cut(self, prompt: Prompt) -> str:
-        """Returns the text of a prompt, cut."""
-        with warnings.catch_warnings():
-            # Training on the end of a long flow is meant; a warning for each of thousands would say nothing.
-            warnings.simplefilter("ignore", QueryTruncatedWarning)
-            return fit_prompt(self, prompt)

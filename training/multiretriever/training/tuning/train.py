@@ -22,13 +22,11 @@ from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.checkpoint import Base
 from multiretriever.training.export.restore import find_base
 from multiretriever.training.fusion import fuse_weights
-from multiretriever.training.pairs import DatasetReport, Pair, PairBuilder
-from multiretriever.training.pairs.pair_tables import by_type
+from multiretriever.training.pairs import Pair, PairBuilder
+from multiretriever.training.pairs.pair_tables import DatasetReport, by_type
 from multiretriever.training.recipe import DataSection, Recipe
 from multiretriever.training.tuning.advice import advice
 from multiretriever.training.tuning.trainer import ADAPTER, add_adapter, merge_adapter
-
-# From the datasets of a recipe to pairs.
 
 ALL_KINDS = "*"
 MOST_REPEATS = 4
@@ -92,9 +90,6 @@ def _repeated(pairs: Sequence[Pair], least: int) -> list[Pair]:
     return [pair for key, found in by_type.items() for pair in found * max(1, times[key])]
 
 
-# The README of a tuned checkpoint: what it was made of, how, and what was measured.
-
-
 _CARD = """# {name}
 
 An encoder for retrieval, tuned from {base} by multiretriever. {instructions}
@@ -104,7 +99,7 @@ An encoder for retrieval, tuned from {base} by multiretriever. {instructions}
 
 {data}
 
-Pairs of a query and an element that answers it; how they are made is told in the documentation of `multiretriever pairs`.
+Pairs of a query and an element that answers it; how they are made is said in the documentation of `multiretriever pairs`.
 
 ## Recipe
 
@@ -116,8 +111,8 @@ Pairs of a query and an element that answers it; how they are made is told in th
 {dev}
 ## Limits
 
-It was tuned to find elements of catalogs like those above, in their languages. How well it finds those of another catalog is told
-by `multiretriever evaluate` alone, with queries whose answers are known.
+It was tuned to find elements of catalogs like those above, in their languages. How well it finds those of another catalog is
+measured by `multiretriever evaluate`, with queries whose answers are known.
 """
 _INSTRUCTED = "Queries are read with the instructions of `instructions.yaml` before them; `multiretriever` puts them there."
 _BARE = "Queries are read as they are, without instructions."
@@ -272,12 +267,12 @@ def _fit(
     work: Path,
 ) -> Any:
     from multiretriever.training.callbacks import newest_checkpoint
+    from multiretriever.training.token_window import TokenWindow
     from multiretriever.training.tuning.dev import DevRecall
-    from multiretriever.training.tuning.rows import TrainingWindow
     from multiretriever.training.tuning.trainer import distill_task, make_trainer, pairs_task
 
     limit = model.max_seq_length
-    window = TrainingWindow(model.tokenizer, min(limit, recipe.training.max_tokens))
+    window = TokenWindow(model.tokenizer, min(limit, recipe.training.max_tokens))
     model.max_seq_length = window.max_tokens
     if recipe.lora is not None:
         add_adapter(model, recipe.lora)

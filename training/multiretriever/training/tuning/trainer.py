@@ -21,10 +21,10 @@ from multiretriever.training.callbacks import LengthBatchSampler, MarkComplete
 from multiretriever.training.distill import load_teacher, prepare
 from multiretriever.training.pairs import Pair
 from multiretriever.training.recipe import LoraSection, Recipe
+from multiretriever.training.token_window import TokenWindow
 from multiretriever.training.tuning.dev import RECALL, DevRecall
 from multiretriever.training.tuning.loss import Bank, CachedRankingLoss, RankingLoss, RefreshBank
 from multiretriever.training.tuning.rows import (
-    TrainingWindow,
     add_rehearsal,
     contrastive_data,
     make_rows,
@@ -75,7 +75,7 @@ class Task:
 
 
 def pairs_task(
-    recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair], window: TrainingWindow, instructions: InstructionSet | None
+    recipe: Recipe, model: SentenceTransformer, pairs: Sequence[Pair], window: TokenWindow, instructions: InstructionSet | None
 ) -> Task:
     """Returns the task of learning from pairs, by the loss of the recipe.
 
@@ -87,7 +87,7 @@ def pairs_task(
         instructions: Holds the general instruction, for rehearsal; None where queries are bare.
     """
     section = recipe.loss
-    rows, answers = make_rows(pairs, negatives=section.negatives, fit=window.fit)
+    rows, answers = make_rows(pairs, negatives=section.negatives, cut=window.cut)
     if not rows:
         raise TrainingError(
             f"no pair has {section.negatives} negatives; ask for fewer under loss.negatives, or for more under data.pairs"
@@ -186,7 +186,7 @@ def training_arguments(recipe: Recipe, folder: Path, *, batches: int, choosing: 
         optim=section.optimizer,
         gradient_checkpointing=section.gradient_checkpointing,
         bf16=section.bf16,
-        # transformers takes a machine without an accelerator for one that cannot compute in bfloat16, unless it is told.
+        # transformers takes a machine without an accelerator for one that cannot compute in bfloat16, unless it is given.
         use_cpu=not torch.accelerator.is_available(),
         batch_sampler=LengthBatchSampler,
         eval_strategy="steps" if during else "no",
@@ -205,8 +205,6 @@ def training_arguments(recipe: Recipe, folder: Path, *, batches: int, choosing: 
         data_seed=section.seed,
     )
 
-
-# Low-rank adapters by peft, in place of training all weights.
 
 ADAPTER = "adapter"
 
