@@ -11,7 +11,7 @@ Groups:
     dimensions    vectors cut to their first part, trained for it (Matryoshka) and not
     adapters      all weights against low-rank adapters
     forgetting    elements held by an anchor, rehearsal of bare queries, fused weights
-    refine        negatives of REFINE against others, on queries that rules wrote for the IT catalog (no flow is used)
+    refine        negatives of REFINE against others, on queries made of templates for the IT catalog (no flow is used)
     distill       listwise distillation against plain InfoNCE on the same queries, and its temperatures
 
 Every run has as many rows as the others of its group, a distillation about as many texts; an encoder for one type has as many

@@ -14,7 +14,7 @@ from multiretriever.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from multiretriever.datasets import Dataset
-    from multiretriever.training.queries import Document, LlmQueryWriter, TemplateQueryWriter, WriterSettings
+    from multiretriever.training.queries import Document, LlmQueryWriter, Prompts, TemplateQueryWriter
     from multiretriever.training.queries.documents import Written
     from multiretriever.training.queries.writer import Estimate
 
@@ -95,8 +95,8 @@ def write_queries(
     """
     from multiretriever.cli.plugins import load_plugins
     from multiretriever.datasets import open_dataset
-    from multiretriever.training.queries import TemplateQueryWriter, WriterSettings, documents_of
-    from multiretriever.training.queries.documents import check_output
+    from multiretriever.training.queries import LlmQueryWriter, TemplateQueryWriter, WriterSettings, documents_of
+    from multiretriever.training.queries.documents import ANSWERS_FILE, check_output
 
     load_plugins(plugin)
     _check(llm, prompts=prompts, examples=examples, estimate=estimate)
@@ -107,8 +107,15 @@ def write_queries(
     if llm is None:
         _write(TemplateQueryWriter(settings), dataset, documents, output, as_json=as_json, quiet=quiet)
         return
-    limits = {"concurrency": concurrency, "trials": trials}
-    writer = _llm_writer(llm, settings, dataset, output, prompts=prompts, examples=examples, limits=limits)
+    writer = LlmQueryWriter(
+        llm,
+        settings,
+        prompts=_prompts(prompts, examples, dataset),
+        journal=output / ANSWERS_FILE,
+        language=dataset.settings.language,
+        concurrency=concurrency,
+        trials=trials,
+    )
     expected = _facts(writer.estimate(documents), price_in, price_out)
     if estimate:
         if as_json:
@@ -121,7 +128,7 @@ def write_queries(
     for line in writer.report.given_up[:_SHOWN]:
         note(f"warning: no good answer: {line}")
     if len(writer.report.given_up) > _SHOWN:
-        note(f"warning: ... and {len(writer.report.given_up) - _SHOWN:,} more; all answers are in {output / 'answers.jsonl'}")
+        note(f"warning: ... and {len(writer.report.given_up) - _SHOWN:,} more; all answers are in {output / ANSWERS_FILE}")
 
 
 def _check(llm: str | None, *, prompts: Path | None, examples: Path | None, estimate: bool) -> None:
@@ -133,31 +140,12 @@ def _check(llm: str | None, *, prompts: Path | None, examples: Path | None, esti
         raise ParameterError(f"for a chat model only: {', '.join(needless)}; name a model with --llm PROVIDER:MODEL")
 
 
-def _llm_writer(
-    llm: str,
-    settings: WriterSettings,
-    dataset: Dataset,
-    output: Path,
-    *,
-    prompts: Path | None,
-    examples: Path | None,
-    limits: dict[str, int],
-) -> LlmQueryWriter:
+def _prompts(folder: Path | None, examples: Path | None, dataset: Dataset) -> Prompts:
     from multiretriever.datasets import read_queries
-    from multiretriever.training.queries import LlmQueryWriter, Prompts, examples_of
-    from multiretriever.training.queries.documents import ANSWERS_FILE
+    from multiretriever.training.queries import Prompts, examples_of
 
     shown = () if examples is None else examples_of(dataset, list(read_queries(examples)))
-    made = Prompts.default(examples=shown) if prompts is None else Prompts.from_path(prompts, examples=shown)
-    return LlmQueryWriter(
-        llm,
-        settings,
-        prompts=made,
-        journal=output / ANSWERS_FILE,
-        language=dataset.settings.language,
-        concurrency=limits["concurrency"],
-        trials=limits["trials"],
-    )
+    return Prompts.default(examples=shown) if folder is None else Prompts.from_path(folder, examples=shown)
 
 
 def _facts(expected: Estimate, price_in: float | None, price_out: float | None) -> dict[str, Any]:

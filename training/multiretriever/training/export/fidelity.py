@@ -149,8 +149,8 @@ def _measure(reference_encode: Encode, candidate_encode: Encode, task: _Task) ->
     reference, candidate = reference_encode(texts), candidate_encode(texts)
     count, depth = len(task.documents), element_type(task.element_type).default_k
     cosines = np.einsum("td,td->t", reference, candidate)
-    due, given = _best(reference, count), _best(candidate, count)
-    recalls = [_recall(task.relevant, rows, depth) for rows in (due, given)]
+    expected, found = _best(reference, count), _best(candidate, count)
+    recalls = [_recall(task.relevant, rows, depth) for rows in (expected, found)]
     return TypeFidelity(
         dataset=task.dataset,
         element_type=task.element_type,
@@ -158,7 +158,7 @@ def _measure(reference_encode: Encode, candidate_encode: Encode, task: _Task) ->
         queries=len(task.queries),
         cosine_mean=float(cosines.mean()),
         cosine_min=float(cosines.min()),
-        overlap=fmean(len(set(first) & set(second)) / len(first) for first, second in zip(due, given, strict=True)),
+        overlap=fmean(len(set(first) & set(second)) / len(first) for first, second in zip(expected, found, strict=True)),
         depth=depth,
         recall_reference=recalls[0],
         recall_candidate=recalls[1],

@@ -209,8 +209,8 @@ def _check(model: onnx.ModelProto, transformer: torch.nn.Module, checkpoint: Che
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = session.run([OUTPUT], dict(zip(INPUTS, pad_rows(rows), strict=True)))[0]
-    due = np.concatenate([_run_torch(transformer, [row], checkpoint.pooling) for row in rows])
-    if given.shape != due.shape or not np.abs(given - due).max() <= _TOLERANCE:
-        gap = np.abs(given - due).max() if given.shape == due.shape else "different shapes"
+    found = session.run([OUTPUT], dict(zip(INPUTS, pad_rows(rows), strict=True)))[0]
+    expected = np.concatenate([_run_torch(transformer, [row], checkpoint.pooling) for row in rows])
+    if found.shape != expected.shape or not np.abs(found - expected).max() <= _TOLERANCE:
+        gap = np.abs(found - expected).max() if found.shape == expected.shape else "different shapes"
         raise EncoderError(f"the export of {checkpoint.folder} differs from torch by {gap}, expected at most {_TOLERANCE}")
