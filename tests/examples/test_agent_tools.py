@@ -254,11 +254,9 @@ class TestWithoutAModel:
 
 
 class TestPrograms:
-    @pytest.mark.parametrize("name", ["with_langchain", "with_llama_index"])
-    def test_run(self, name, tmp_path):
-        options = ("--services", "2", "-k", "5")
-        for _ in range(2):  # the second finds its documents and its index
-            done = run_example(f"agent_tools/{name}.py", REQUEST, *options, folder=tmp_path)
+    def test_run(self, tmp_path):
+        for name in ("with_langchain", "with_llama_index"):  # the second finds the documents and the index of the first
+            done = run_example(f"agent_tools/{name}.py", REQUEST, "--services", "2", "-k", "5", folder=tmp_path)
             assert done.returncode == 0, done.stderr
             assert "offered   5 of " in done.stdout
             assert "called    Billing_voidInvoice {'invoiceId': 'INV-7', 'reason': 'sent twice'}" in done.stdout
