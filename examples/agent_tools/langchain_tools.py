@@ -25,12 +25,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_function
-from operations import next_move
-from toolbox import Outcome, read_arguments
 
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.grounding.dialogue import MAX_ANSWER
 from multiretriever.grounding.tool_check import MAX_ARGUMENTS, ToolCall
+from operations import next_move
+from toolbox import Outcome, read_arguments
 
 
 def ask_with_tools(model: BaseChatModel, tools: Sequence[BaseTool], messages: Sequence[BaseMessage]) -> AIMessage:

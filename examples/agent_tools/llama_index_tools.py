@@ -14,12 +14,12 @@ from llama_index.core.llms import LLM, ChatMessage, ChatResponse, MessageRole
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import BaseTool
-from operations import next_move
-from toolbox import Outcome, read_arguments
 
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.grounding.dialogue import MAX_ANSWER
 from multiretriever.grounding.tool_check import MAX_ARGUMENTS, ToolCall
+from operations import next_move
+from toolbox import Outcome, read_arguments
 
 
 def ask_with_tools(llm: LLM, tools: Sequence[BaseTool], messages: Sequence[ChatMessage]) -> ChatResponse:

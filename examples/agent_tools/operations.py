@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from company import FakeBackend, write_documents
-from toolbox import Outcome, Toolbox
-
 from multiretriever.core import Catalog, Encoder, Hit, Index, MultiRetriever
 from multiretriever.core.errors import MultiRetrieverError
 from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_QUERY, Mode
 from multiretriever.grounding.tool_check import step_tools
+from toolbox import Outcome, Toolbox
 
 SYSTEM = (Path(__file__).parent / "system.md").read_text(encoding="utf-8")
 APIS, INDEX = ".multiretriever/agent-apis", ".multiretriever/agent-tools"

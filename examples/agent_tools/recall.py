@@ -13,9 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from operations import Operations, arguments_of, open_operations
-
 from multiretriever.core.query import MODES, Mode
+from operations import Operations, arguments_of, open_operations
 
 REQUESTS = Path(__file__).parent / "requests.csv"
 

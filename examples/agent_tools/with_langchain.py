@@ -12,15 +12,15 @@ from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
-from langchain_tools import FirstToolModel, ask_with_tools, said, tool_calls, tool_messages
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
-from toolbox import Outcome
 
+from langchain_tools import FirstToolModel, ask_with_tools, said, tool_calls, tool_messages
 from multiretriever.langchain import init_model
 from multiretriever.langchain.tools import CatalogTool
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
+from toolbox import Outcome
 
 
 class State(TypedDict):

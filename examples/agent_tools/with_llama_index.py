@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from llama_index.core.llms import LLM, ChatMessage, ChatResponse, MessageRole
 from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, step
-from llama_index_tools import FirstToolLLM, aask_with_tools, said, tool_calls, tool_messages
-from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
 from pydantic import Field
-from toolbox import Outcome
 
+from llama_index_tools import FirstToolLLM, aask_with_tools, said, tool_calls, tool_messages
 from multiretriever.llama_index import init_llm
 from multiretriever.llama_index.tools import CatalogTool
+from operations import MAX_ROUNDS, STOPPED, SYSTEM, Operations, Turn, converse, queries_of, report
+from toolbox import Outcome
 
 
 class Said(StartEvent):

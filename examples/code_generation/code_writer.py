@@ -14,15 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from python_check import check_python, repair_python
-from sqlite_sample import SampleDatabase, SqlRunError, quoted
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.clauses import split_clauses
 from multiretriever.core.elements import Field, Table
 from multiretriever.core.errors import LLMError, ParameterError, QueryError
 from multiretriever.core.retriever import Hit, MultiRetriever
-from multiretriever.core.yaml_io import Text
 from multiretriever.grounding.code_check import CodeCheck
 from multiretriever.grounding.dialogue import (
     MAX_TRIALS,
@@ -39,6 +36,8 @@ from multiretriever.grounding.dialogue import (
 from multiretriever.grounding.flow_check import Change
 from multiretriever.grounding.sql_check import check_sql, repair_sql
 from multiretriever.grounding.sql_schema import Column, Relation, RelationalSchema
+from python_check import check_python, repair_python
+from sqlite_sample import SampleDatabase, SqlRunError, quoted
 
 Language = Literal["sql", "python"]
 LANGUAGES: tuple[Language, ...] = ("sql", "python")
@@ -57,8 +56,8 @@ class CodeAnswer(pydantic.BaseModel):
         explanation: What it returns, in words.
     """
 
-    code: Text
-    explanation: Text = ""
+    code: str
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from langchain_core.language_models import BaseChatModel
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, StateGraph
+
 from code_writer import (
     LANGUAGES,
     CodeDraft,
@@ -23,16 +27,12 @@ from code_writer import (
     field_queries,
     show_tables,
 )
-from langchain_core.language_models import BaseChatModel
-from langgraph.config import get_stream_writer
-from langgraph.graph import END, START, StateGraph
-from sqlite_sample import Rows, SampleDatabase
-
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.errors import AnswerError
 from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.langchain import FieldRetriever, TableRetriever, achat_with, init_model
+from sqlite_sample import Rows, SampleDatabase
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"
 

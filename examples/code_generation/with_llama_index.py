@@ -14,6 +14,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from llama_index.core.llms import LLM
+from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
+
 from code_writer import (
     LANGUAGES,
     CodeDraft,
@@ -23,15 +26,12 @@ from code_writer import (
     field_queries,
     show_tables,
 )
-from llama_index.core.llms import LLM
-from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
-from sqlite_sample import Rows, SampleDatabase
-
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.errors import AnswerError
 from multiretriever.grounding.sql_schema import RelationalSchema
 from multiretriever.llama_index import FieldRetriever, TableRetriever, achat_with, init_llm
+from sqlite_sample import Rows, SampleDatabase
 
 REQUEST = "Which open incidents of priority 1 have no assignee? Show number, short description and opened date"
 

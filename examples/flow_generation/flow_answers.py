@@ -15,7 +15,7 @@ from multiretriever.core.elements import Element, Step, Table
 from multiretriever.core.flow_references import find_steps, steps_of_kind
 from multiretriever.core.flows import Flow
 from multiretriever.core.names import similar_names
-from multiretriever.core.yaml_io import Text, resolve_scalars
+from multiretriever.core.yaml_io import resolve_scalars
 from multiretriever.grounding import Change, FlowCheck, check_flow
 
 MAX_STEPS = 40
@@ -36,7 +36,7 @@ class OutlineStep(pydantic.BaseModel):
         block: Number of the step in whose block it stands; 0 outside of any.
     """
 
-    annotation: Text
+    annotation: str
     block: int = 0
 
 
@@ -48,7 +48,7 @@ class Outline(pydantic.BaseModel):
         steps: Its steps in order.
     """
 
-    trigger: Text = ""
+    trigger: str = ""
     steps: list[OutlineStep]
 
 
@@ -60,8 +60,8 @@ class Call(pydantic.BaseModel):
         table: Name of the table that it works on; blank where it works on none.
     """
 
-    definition: Text
-    table: Text = ""
+    definition: str
+    table: str = ""
 
 
 class FieldValue(pydantic.BaseModel):
@@ -72,8 +72,8 @@ class FieldValue(pydantic.BaseModel):
         value: Its value.
     """
 
-    field: Text
-    value: Text
+    field: str
+    value: str
 
 
 def _as_pairs(value: Any) -> Any:
@@ -90,7 +90,7 @@ def _as_words(value: Any) -> Any:
     return value if isinstance(value, str) else str(plain) if isinstance(plain, int | float) else plain
 
 
-_Words = Annotated[Text | None, BeforeValidator(_as_words)]
+_Words = Annotated[str | None, BeforeValidator(_as_words)]
 _Values = Annotated[list[FieldValue] | None, BeforeValidator(_as_pairs)]
 
 

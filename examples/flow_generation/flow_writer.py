@@ -28,7 +28,6 @@ from flow_answers import (
     values_of,
     works_on_table,
 )
-
 from multiretriever.core import (
     Catalog,
     Element,

@@ -20,9 +20,9 @@ from typing import Literal
 
 import numpy as np
 import pydantic
-from flow_writer import FlowQuestions, flow_alone, write_flow
 from pydantic import ConfigDict
 
+from flow_writer import FlowQuestions, flow_alone, write_flow
 from multiretriever.core import (
     AnswerError,
     Catalog,

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from flow_answers import FlowState, WrittenFlow
-from flow_writer import FlowQuestions
 from langchain_core.language_models import BaseChatModel
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
+from flow_answers import FlowState, WrittenFlow
+from flow_writer import FlowQuestions
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.grounding import draft_flow

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flow_answers import FlowState, WrittenFlow
-from flow_writer import FlowQuestions
 from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
+from flow_answers import FlowState, WrittenFlow
+from flow_writer import FlowQuestions
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.grounding import draft_flow

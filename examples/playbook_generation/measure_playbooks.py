@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from multiretriever.core import Catalog, Index, MultiRetriever
+from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.query import MODES
 from playbook_answers import PlannedStage
 from playbook_check import PLAYBOOK_MEASURES, score_playbook
 from playbook_writer import PlaybookDrafter, PlaybookMaker
 from playbooks import ELEMENT_TYPES, Playbook, read_playbooks
-
-from multiretriever.core import Catalog, Index, MultiRetriever
-from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.core.query import MODES
 
 SET = Path(__file__).with_name("measured.yaml")
 

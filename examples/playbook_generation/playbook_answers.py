@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pydantic
-from playbook_check import PlaybookCheck
-from playbooks import ELEMENT_TYPES, Activity, ActivityKind, Playbook, Stage
 from pydantic import ConfigDict, Field
 
 from multiretriever.core.catalog import Catalog
-from multiretriever.core.yaml_io import Text
 from multiretriever.grounding.flow_check import Change, nearest_name
+from playbook_check import PlaybookCheck
+from playbooks import ELEMENT_TYPES, Activity, ActivityKind, Playbook, Stage
 
 MAX_STAGES = 20
 MAX_ACTIVITIES = 12
@@ -26,32 +25,32 @@ _KINDS |= {"workflow": "flow", "catalog_item": "form", "catalog item": "form", "
 class StageIdea(pydantic.BaseModel):
     """One stage of an outline."""
 
-    name: Text = Field(description="name of the stage, a few words")
-    purpose: Text = Field(description="what is to be reached in it, one sentence")
+    name: str = Field(description="name of the stage, a few words")
+    purpose: str = Field(description="what is to be reached in it, one sentence")
 
 
 class PlaybookOutline(pydantic.BaseModel):
     """The outline of a playbook: its stages, in order."""
 
-    label: Text = Field(default="", description="title of the playbook, a few words")
-    description: Text = Field(default="", description="what the playbook does, one sentence")
+    label: str = Field(default="", description="title of the playbook, a few words")
+    description: str = Field(default="", description="what the playbook does, one sentence")
     stages: list[StageIdea] = Field(description="the stages, in order")
 
 
 class Choice(pydantic.BaseModel):
     """One activity that was chosen for a stage."""
 
-    kind: Text = Field(description="flow for a workflow, form for a catalog item")
-    id: Text = Field(description="id of the workflow or the catalog item, as it is listed")
-    why: Text = Field(default="", description="what it is there for, a few words")
-    after: list[Text] = Field(default_factory=list, description="ids of activities of this stage that must be done before it")
+    kind: str = Field(description="flow for a workflow, form for a catalog item")
+    id: str = Field(description="id of the workflow or the catalog item, as it is listed")
+    why: str = Field(default="", description="what it is there for, a few words")
+    after: list[str] = Field(default_factory=list, description="ids of activities of this stage that must be done before it")
 
 
 class StageChoice(pydantic.BaseModel):
     """The activities of a stage, in order, or what is missing for it."""
 
     activities: list[Choice] = Field(description="the activities, in order; empty where nothing that is listed fits")
-    missing: Text = Field(default="", description="what the stage needs and nothing that is listed does; empty otherwise")
+    missing: str = Field(default="", description="what the stage needs and nothing that is listed does; empty otherwise")
 
 
 class _Held(pydantic.BaseModel):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from playbooks import Activity, ActivityKind, Playbook
-
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.names import similar_names
+from playbooks import Activity, ActivityKind, Playbook
 
 PlaybookFindingKind = Literal["flow", "form", "repeated", "empty stage"]
 _WORDS = {"flow": "workflow", "form": "catalog item"}

@@ -15,22 +15,6 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from playbook_answers import (
-    PlannedStage,
-    PlaybookOutline,
-    PlaybookPlan,
-    StageChoice,
-    StageIdea,
-    WrittenPlaybook,
-    WrittenStage,
-    mend_outline,
-    mend_stage,
-    outline_faults,
-    stage_faults,
-)
-from playbook_check import check_playbook
-from playbooks import ELEMENT_TYPES, Activity, Playbook, Stage
-
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.clauses import split_clauses
 from multiretriever.core.elements import Element, Workflow
@@ -51,6 +35,21 @@ from multiretriever.grounding.dialogue import (
     read_answer,
 )
 from multiretriever.grounding.flow_check import Change
+from playbook_answers import (
+    PlannedStage,
+    PlaybookOutline,
+    PlaybookPlan,
+    StageChoice,
+    StageIdea,
+    WrittenPlaybook,
+    WrittenStage,
+    mend_outline,
+    mend_stage,
+    outline_faults,
+    stage_faults,
+)
+from playbook_check import check_playbook
+from playbooks import ELEMENT_TYPES, Activity, Playbook, Stage
 
 Progress = Callable[[str], None]
 ChatT = TypeVar("ChatT")

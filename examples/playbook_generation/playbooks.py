@@ -14,7 +14,7 @@ from pydantic import ConfigDict, StringConstraints
 
 from multiretriever.core.errors import Problem, ProblemsError
 from multiretriever.core.records import problems_of
-from multiretriever.core.yaml_io import AS_TEXT, Document, Text, dump_yaml, parse_yaml, read_text
+from multiretriever.core.yaml_io import Document, dump_yaml, parse_yaml, read_text
 
 ActivityKind = Literal["flow", "form"]
 ELEMENT_TYPES: dict[ActivityKind, str] = {"flow": "workflow", "form": "catalog_item"}
@@ -29,7 +29,7 @@ class PlaybookError(ProblemsError):
 
 MAX_STAGES = 100
 MAX_ACTIVITIES = 1_000
-_Given = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AS_TEXT]
+_Given = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 
 
 class _Part(pydantic.BaseModel):
@@ -48,7 +48,7 @@ class Activity(_Part):
 
     kind: ActivityKind
     id: _Given
-    why: Text = ""
+    why: str = ""
     after: tuple[_Given, ...] = ()
 
     @property
@@ -68,9 +68,9 @@ class Stage(_Part):
     """
 
     name: _Given
-    purpose: Text = ""
+    purpose: str = ""
     activities: Annotated[tuple[Activity, ...], pydantic.Field(max_length=MAX_ACTIVITIES)] = ()
-    missing: Text = ""
+    missing: str = ""
 
 
 class Playbook(_Part):
@@ -84,10 +84,10 @@ class Playbook(_Part):
         stages: Its stages, in order.
     """
 
-    name: Text = ""
-    label: Text = ""
-    requirement: Text = ""
-    description: Text = ""
+    name: str = ""
+    label: str = ""
+    requirement: str = ""
+    description: str = ""
     stages: Annotated[tuple[Stage, ...], pydantic.Field(max_length=MAX_STAGES)] = ()
 
     @pydantic.model_validator(mode="after")

@@ -14,12 +14,12 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.language_models import BaseChatModel
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
-from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
-from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter, ids_of
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.langchain import chat_with, init_model
+from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
+from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter, ids_of
 
 REQUIREMENT = (
     "Onboarding a new engineer. Two weeks before the start everything is prepared: account, laptop and desk. "

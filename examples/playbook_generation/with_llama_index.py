@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from llama_index.core.llms import LLM
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
-from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
-from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter
 
 from multiretriever.core import Catalog, Index, MultiRetriever, MultiRetrieverError
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.llama_index import achat_with, init_llm
+from playbook_answers import PlaybookPlan, WrittenPlaybook, WrittenStage
+from playbook_writer import PlaybookDrafter, PlaybookMaker, PlaybookWriter
 
 REQUIREMENT = (
     "Onboarding a new engineer. Two weeks before the start everything is prepared: account, laptop and desk. "

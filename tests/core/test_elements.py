@@ -2,7 +2,8 @@ import pydantic
 import pytest
 
 from catalogs import small_catalog
-from multiretriever.core import CatalogItem, Element, Field, Step, Table, Workflow
+from multiretriever.core import Catalog, CatalogItem, Element, Field, Step, Table, Workflow
+from multiretriever.core.records import Record
 from multiretriever.core.yaml_io import PlainScalar
 
 
@@ -89,8 +90,9 @@ def test_metadata_keeps_types():
 
 
 def test_unquoted_yaml_is_text_in_names_and_values_in_metadata():
-    step = Step.model_validate({"name": PlainScalar("no"), "metadata": {"a": PlainScalar("true"), "b": PlainScalar("1.10")}})
-    assert step.name == "no"
+    values = {"name": PlainScalar("no"), "metadata": {"a": PlainScalar("true"), "b": PlainScalar("1.10")}}
+    (step,) = Catalog.from_records([Record("step", values, "file")]).of("step")
+    assert (step.name, type(step.name)) == ("no", str)
     assert step.metadata == {"a": True, "b": "1.10"}
 
 

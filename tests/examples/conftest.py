@@ -4,11 +4,11 @@ import shutil
 from datetime import date
 
 import pytest
-from sqlite_sample import SampleDatabase
 
 from encoders import WordEncoder
 from multiretriever.core import Catalog, Index, MultiRetriever
 from multiretriever.core.catalog import IT_SERVICE
+from sqlite_sample import SampleDatabase
 
 
 @pytest.fixture(scope="session")

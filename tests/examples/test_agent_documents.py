@@ -1,9 +1,9 @@
 """The OpenAPI documents that the agents' operations come from."""
 
-import company
 import pytest
 from jsonschema import Draft202012Validator
 
+import company
 from multiretriever.core import Catalog
 
 

@@ -5,12 +5,12 @@ import json
 import time
 from itertools import count
 
-import company
-import operations as operations_module
 import pytest
-import recall
 from langchain_core.messages import HumanMessage, SystemMessage
 
+import company
+import operations as operations_module
+import recall
 from encoders import WordEncoder
 from examples import load_example, run_example
 from multiretriever.core.errors import LLMError

@@ -4,12 +4,12 @@ import asyncio
 import json
 
 import pytest
-from python_check import check_python
 
 from examples import load_example, run_example
 from models import EndlessChatModel, EndlessLLM, langchain_model, llama_index_model
 from multiretriever.core import LLMError, QueryError
 from multiretriever.grounding.sql_check import check_sql
+from python_check import check_python
 
 REQUEST = "Which open incidents of priority 1 have no assigned to? Show number and short description"
 SQL = "SELECT number, short_description FROM incident WHERE active = 1 AND assigned_to IS NULL AND priority = '1 - Critical'"

@@ -3,16 +3,16 @@
 import json
 
 import pytest
-from code_writer import CodeWriting, awrite_code, draft_code, field_queries, retrieve_tables, write_code
-from python_check import check_python
-from sqlite_sample import SampleDatabase
 
+from code_writer import CodeWriting, awrite_code, draft_code, field_queries, retrieve_tables, write_code
 from encoders import WordEncoder
 from models import EndlessChatModel, EndlessLLM, ToolCallingChatModel, langchain_model, llama_index_model
 from multiretriever import langchain, llama_index
 from multiretriever.core import Catalog, Field, Index, LLMError, MultiRetriever, ParameterError, QueryError, Table
 from multiretriever.grounding.sql_check import check_sql
 from multiretriever.grounding.sql_schema import RelationalSchema
+from python_check import check_python
+from sqlite_sample import SampleDatabase
 
 REQUEST = "Which open incidents have no assignee? Show number and short description"
 SQL = "SELECT number, short_description FROM incident WHERE active = 1 AND assigned_to IS NULL"

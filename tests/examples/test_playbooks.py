@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
+from multiretriever.core.catalog import IT_SERVICE
 from playbook_check import check_playbook, score_playbook
 from playbooks import (
     Activity,
@@ -15,9 +18,6 @@ from playbooks import (
     read_playbooks,
     write_playbooks,
 )
-
-from multiretriever.core import Catalog, CatalogItem, MultiRetrieverError, Workflow
-from multiretriever.core.catalog import IT_SERVICE
 
 CATALOG = Catalog(
     [

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from python_check import check_python, repair_python
 
 from multiretriever.core import Catalog
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.grounding.sql_schema import RelationalSchema
+from python_check import check_python, repair_python
 
 SCHEMA = RelationalSchema(Catalog.from_path(IT_SERVICE))
 

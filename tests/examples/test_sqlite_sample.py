@@ -5,11 +5,11 @@ import time
 from datetime import date
 
 import pytest
-from sqlite_sample import SampleDatabase, SqlLimitError, SqlRefusedError, SqlRunError, quoted
 
 from multiretriever.core import Catalog, Field, ParameterError, Table
 from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.grounding.sql_schema import RelationalSchema
+from sqlite_sample import SampleDatabase, SqlLimitError, SqlRefusedError, SqlRunError, quoted
 
 TODAY = date(2026, 1, 15)
 SCHEMA = RelationalSchema(Catalog.from_path(IT_SERVICE))

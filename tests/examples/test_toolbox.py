@@ -3,10 +3,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from toolbox import Toolbox
 
 from multiretriever.core import Catalog, ParameterError, Step, StepInput
 from multiretriever.grounding.tool_check import MAX_RESULT, OperationError, ToolCall, step_tools
+from toolbox import Toolbox
 
 STEPS = [Step(scope="shop", name=name, inputs=(StepInput(name="id", required=True),)) for name in ("open", "close", "wipe")]
 

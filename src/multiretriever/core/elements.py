@@ -20,10 +20,9 @@ from multiretriever.core.input_schema import bounded_schema
 from multiretriever.core.instructions import Template
 from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_INTEGER
-from multiretriever.core.yaml_io import AS_TEXT, Text, resolve_scalars
 
 Scalar = str | int | float | bool
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AS_TEXT]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 # Chroma keeps the text under this name and refuses it, as it does empty names and those that start with # or $.
 _CHROMA_KEY = "chroma:document"
 
@@ -49,10 +48,10 @@ class Element(pydantic.BaseModel):
 
     id: Name
     element_type: Name
-    scope: Text = ""
+    scope: str = ""
     name: Name
-    label: Text = ""
-    description: Text = ""
+    label: str = ""
+    description: str = ""
     metadata: dict[str, Scalar | list[str]] = pydantic.Field(default_factory=dict)
 
     @pydantic.model_validator(mode="before")
@@ -61,11 +60,6 @@ class Element(pydantic.BaseModel):
         if isinstance(values, Mapping) and values.get("name") and values.get("id") is None:
             return {**values, "id": cls.default_id(values)}
         return values
-
-    @pydantic.field_validator("metadata", mode="before")
-    @classmethod
-    def _resolve_metadata(cls, value: Any) -> Any:
-        return resolve_scalars(value)
 
     @pydantic.field_validator("metadata")
     @classmethod
@@ -106,9 +100,9 @@ class StepInput(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    type: Text = "string"
-    label: Text = ""
-    description: Text = ""
+    type: str = "string"
+    label: str = ""
+    description: str = ""
     required: bool = False
 
 
@@ -143,7 +137,7 @@ class Table(Element):
 
     element_type: Literal["table"] = "table"
     extends: Name | None = None
-    fields: tuple[Text, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 class Field(Element):
@@ -158,9 +152,9 @@ class Field(Element):
 
     element_type: Literal["field"] = "field"
     table: Name
-    data_type: Text = ""
+    data_type: str = ""
     reference: Name | None = None
-    choices: tuple[Text, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @classmethod
     def default_id(cls, values: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 
 from multiretriever.core.errors import FlowError, Problem
 from multiretriever.core.records import problems_of
-from multiretriever.core.yaml_io import Document, Text, dump_yaml, parse_yaml, read_text, resolve_scalars
+from multiretriever.core.yaml_io import Document, dump_yaml, parse_yaml, read_text, resolve_scalars
 
 MAX_STEPS = 10_000
 # Dates are what other YAML readers make of text that looks like one; they are written as that text.
@@ -73,10 +73,10 @@ class Trigger(_Called):
         paraphrases: Other people's annotations for the same.
     """
 
-    annotation: Text = ""
-    definition: Text | None = None
+    annotation: str = ""
+    definition: str | None = None
     inputs: dict[str, Any] = pydantic.Field(default_factory=dict)
-    paraphrases: tuple[Text, ...] = ()
+    paraphrases: tuple[str, ...] = ()
 
 
 class FlowStep(_Called):
@@ -91,12 +91,12 @@ class FlowStep(_Called):
         paraphrases: Other people's annotations for the same.
     """
 
-    annotation: Text = ""
-    definition: Text | None = None
+    annotation: str = ""
+    definition: str | None = None
     order: int = pydantic.Field(ge=1)
     block: int = pydantic.Field(default=0, ge=0)
     inputs: dict[str, Any] = pydantic.Field(default_factory=dict)
-    paraphrases: tuple[Text, ...] = ()
+    paraphrases: tuple[str, ...] = ()
 
 
 _CalledT = TypeVar("_CalledT", Trigger, FlowStep)
@@ -116,12 +116,12 @@ class Flow(_FlowPart):
         steps: Its steps, by ascending order.
     """
 
-    name: Text = ""
-    label: Text = ""
-    scope: Text = ""
-    description: Text = ""
-    requirement: Text = ""
-    paraphrases: tuple[Text, ...] = ()
+    name: str = ""
+    label: str = ""
+    scope: str = ""
+    description: str = ""
+    requirement: str = ""
+    paraphrases: tuple[str, ...] = ()
     trigger: Trigger | None = None
     steps: tuple[FlowStep, ...] = ()
 

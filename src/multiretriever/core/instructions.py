@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 from multiretriever.core.errors import InstructionError, Problem
 from multiretriever.core.query import QueryContext
 from multiretriever.core.records import problems_of
-from multiretriever.core.yaml_io import Text, decode_text, dump_yaml, parse_yaml, read_text
+from multiretriever.core.yaml_io import decode_text, dump_yaml, parse_yaml, read_text
 
 ANY_TYPE = "*"
 LEAST_TOKENS = 8
@@ -37,11 +37,11 @@ class Template(pydantic.BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Text = pydantic.Field(min_length=1)
-    element_type: Text = ANY_TYPE
-    given: tuple[Text, ...] = ()
-    instruction: Text = pydantic.Field(min_length=1)
-    query_key: Text = "query"
+    id: str = pydantic.Field(min_length=1)
+    element_type: str = ANY_TYPE
+    given: tuple[str, ...] = ()
+    instruction: str = pydantic.Field(min_length=1)
+    query_key: str = "query"
 
 
 class Prompt(str):

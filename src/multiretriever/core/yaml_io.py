@@ -15,10 +15,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BeforeValidator
 from yaml.reader import ReaderError
 
 from multiretriever.core.errors import Problem
@@ -103,17 +102,6 @@ def resolve_scalars(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [resolve_scalars(item) for item in value]
     return value
-
-
-def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, PlainScalar) else value
-
-
-AS_TEXT = BeforeValidator(_as_text)
-"""What makes a string of an unquoted YAML scalar; constraints of the string come before it, or they would see it unstripped."""
-
-Text = Annotated[str, AS_TEXT]
-"""A string that takes an unquoted YAML scalar as it was written."""
 
 
 def is_null(value: Any) -> bool:

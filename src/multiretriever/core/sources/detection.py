@@ -23,7 +23,7 @@ from multiretriever.core.sources.flow_files import FlowSource
 from multiretriever.core.sources.openapi import OpenApiSource
 from multiretriever.core.sources.sql import NO_SQLITE, SqlSource, sqlite_file_fault
 from multiretriever.core.sources.tool_lists import ToolSource
-from multiretriever.core.yaml_io import Text, is_null, name_of, parse_yaml, read_text
+from multiretriever.core.yaml_io import is_null, name_of, parse_yaml, read_text
 
 DATASET_FILE = "dataset.yaml"
 FLOW_FOLDER = "flows"
@@ -229,8 +229,8 @@ def _by_split(value: Any) -> Any:
     return value if isinstance(value, Mapping) else {"": value}
 
 
-Paths = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
-SplitPaths = Annotated[dict[Text, Paths], BeforeValidator(_by_split)]
+Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+SplitPaths = Annotated[dict[str, Paths], BeforeValidator(_by_split)]
 
 
 class DatasetSettings(pydantic.BaseModel):
@@ -250,10 +250,10 @@ class DatasetSettings(pydantic.BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: Text = ""
-    licence: Text = ""
-    source: Text = ""
-    language: Text = "en"
+    name: str = ""
+    licence: str = ""
+    source: str = ""
+    language: str = "en"
     catalog: Paths = ("catalog",)
     workflows: Paths = ()
     flows: SplitPaths | None = None
