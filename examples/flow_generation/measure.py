@@ -23,21 +23,11 @@ import pydantic
 from pydantic import ConfigDict
 
 from flow_writer import FlowQuestions, flow_alone, write_flow
-from multiretriever.core import (
-    AnswerError,
-    Catalog,
-    Encoder,
-    Flow,
-    Index,
-    Mode,
-    MultiRetriever,
-    MultiRetrieverError,
-    ParameterError,
-    load_encoder,
-)
+from multiretriever.core import Catalog, Encoder, Flow, Index, MultiRetriever, MultiRetrieverError, ParameterError, load_encoder
+from multiretriever.core.errors import AnswerError
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import counted
-from multiretriever.core.query import MODES
+from multiretriever.core.query import MODES, Mode
 from multiretriever.datasets import Dataset, open_dataset
 from multiretriever.evaluation.measures import Sample, check_extras, interval
 from multiretriever.grounding import draft_flow, score_flow

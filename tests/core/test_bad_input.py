@@ -8,15 +8,8 @@ import pytest
 
 from catalogs import small_catalog
 from encoders import WordEncoder
-from multiretriever.core import (
-    ElementTypeError,
-    FilterError,
-    Index,
-    MultiRetriever,
-    MultiRetrieverError,
-    ParameterError,
-    QueryError,
-)
+from multiretriever.core import Index, MultiRetriever, MultiRetrieverError, ParameterError
+from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 
 # What is asked; the class of the error; what its message must hold.
 TABLE = {

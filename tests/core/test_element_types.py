@@ -8,15 +8,12 @@ from multiretriever.core import (
     CatalogError,
     Element,
     ElementType,
-    ElementTypeError,
     Field,
-    FilterError,
     Flow,
     Index,
     InstructionSet,
     MultiRetriever,
     Step,
-    Template,
     Workflow,
     element_type,
     element_types,
@@ -24,6 +21,8 @@ from multiretriever.core import (
     register_element_type,
     unregister_element_type,
 )
+from multiretriever.core.errors import ElementTypeError, FilterError
+from multiretriever.core.instructions import Template
 from multiretriever.core.names import split_words
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from multiretriever.core import Catalog, FilterError, Index, MultiRetriever, Step
+from multiretriever.core import Catalog, Index, MultiRetriever, Step
+from multiretriever.core.errors import FilterError
 from multiretriever.core.index.index import chroma_where
 from multiretriever.core.query import check_where
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multiretriever.core import Flow, FlowError, Step, Workflow, parse_flows, read_flows, write_flows
-from multiretriever.core.flows import MAX_STEPS
+from multiretriever.core import Flow, FlowError, Step, Workflow, read_flows, write_flows
+from multiretriever.core.flows import MAX_STEPS, parse_flows
 
 EXAMPLE = """\
 name: remind_caller

@@ -3,8 +3,9 @@ import itertools
 import pytest
 import yaml
 
-from multiretriever.core import Flow, InstructionError, InstructionSet, QueryContext, Template
-from multiretriever.core.instructions import ANY_TYPE
+from multiretriever.core import Flow, InstructionSet, QueryContext
+from multiretriever.core.errors import InstructionError
+from multiretriever.core.instructions import ANY_TYPE, Template
 
 DEFAULT = InstructionSet.default()
 FLOW = {"requirement": "greet", "steps": [{"annotation": "find", "order": 1, "inputs": {"a": 1}}]}

@@ -3,7 +3,8 @@ import warnings
 import pytest
 
 from encoders import WindowEncoder, WordEncoder
-from multiretriever.core import Catalog, Index, InstructionSet, MultiRetriever, QueryTruncatedWarning, Step
+from multiretriever.core import Catalog, Index, InstructionSet, MultiRetriever, Step
+from multiretriever.core.errors import QueryTruncatedWarning
 from multiretriever.core.instructions import Prompt
 from multiretriever.core.prompts import fit_prompt
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from multiretriever.core import Flow, InstructionSet, ParameterError, QueryContext, QueryError
+from multiretriever.core import Flow, InstructionSet, ParameterError, QueryContext
+from multiretriever.core.errors import QueryError
 from multiretriever.core.prompts import make_prompt
 from multiretriever.core.query import MAX_QUERY, check_context, check_k, check_mode, check_query
 

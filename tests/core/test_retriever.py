@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 
 from encoders import WordEncoder
-from multiretriever.core import (
-    EncoderError,
-    FilterError,
-    Grounding,
-    Index,
-    InstructionSet,
-    MultiRetriever,
-    ParameterError,
-    QueryContext,
-    StepInput,
-)
+from multiretriever.core import EncoderError, Grounding, Index, InstructionSet, MultiRetriever, ParameterError, QueryContext
+from multiretriever.core.elements import StepInput
+from multiretriever.core.errors import FilterError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from multiretriever.datasets import summary_row
+from multiretriever.datasets.dataset import summary_row
 
 LARGEST_MB = 12
 

@@ -7,7 +7,8 @@ from multiretriever.core.catalog import IT_SERVICE
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
 from multiretriever.core.prompts import make_prompt
-from multiretriever.datasets import Dataset, check_dataset, summary_row
+from multiretriever.datasets import Dataset, check_dataset
+from multiretriever.datasets.dataset import summary_row
 from small_dataset import CHASE, GREET, QUERIES, write_dataset, write_queries
 
 

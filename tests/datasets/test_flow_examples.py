@@ -4,7 +4,8 @@ import pytest
 
 from multiretriever.core import Flow, InstructionSet
 from multiretriever.core.prompts import make_prompt
-from multiretriever.datasets import EVALUATED_KINDS, FLOW_KINDS, Dataset
+from multiretriever.datasets import Dataset
+from multiretriever.datasets.examples import EVALUATED_KINDS, FLOW_KINDS
 from small_dataset import write_dataset
 
 

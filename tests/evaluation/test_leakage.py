@@ -3,7 +3,8 @@ import pytest
 from multiretriever.core import Catalog, Field, Flow, Step, Table, Workflow
 from multiretriever.core.errors import LeakageError
 from multiretriever.core.example import Example
-from multiretriever.datasets import Dataset, find_leaks
+from multiretriever.datasets import Dataset
+from multiretriever.datasets.checks import find_leaks
 from multiretriever.evaluation import evaluate
 
 CATALOG = Catalog(

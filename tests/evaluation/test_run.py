@@ -1,7 +1,7 @@
 import pytest
 
-from multiretriever.core import Catalog, ElementTypeError, ParameterError, Step
-from multiretriever.core.errors import DatasetError
+from multiretriever.core import Catalog, ParameterError, Step
+from multiretriever.core.errors import DatasetError, ElementTypeError
 from multiretriever.core.example import Example
 from multiretriever.datasets import Dataset
 from multiretriever.evaluation import EvaluationReport, Selection, evaluate
@@ -167,7 +167,8 @@ class Blocker(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocker())
 from multiretriever.core import Catalog, Step
-from multiretriever.datasets import Dataset, Example
+from multiretriever.core.example import Example
+from multiretriever.datasets import Dataset
 from multiretriever.evaluation import evaluate
 try:
     evaluate(Dataset(Catalog([Step(name="a")]), queries=[Example("q", "step", "x", ("a",))]), [])

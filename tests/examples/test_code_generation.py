@@ -7,7 +7,7 @@ import pytest
 
 from examples import load_example, run_example
 from models import EndlessChatModel, EndlessLLM, langchain_model, llama_index_model
-from multiretriever.core import LLMError, QueryError
+from multiretriever.core.errors import LLMError, QueryError
 from multiretriever.grounding.sql_check import check_sql
 from python_check import check_python
 

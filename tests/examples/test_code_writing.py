@@ -8,7 +8,8 @@ from code_writer import CodeWriting, awrite_code, draft_code, field_queries, ret
 from encoders import WordEncoder
 from models import EndlessChatModel, EndlessLLM, ToolCallingChatModel, langchain_model, llama_index_model
 from multiretriever import langchain, llama_index
-from multiretriever.core import Catalog, Field, Index, LLMError, MultiRetriever, ParameterError, QueryError, Table
+from multiretriever.core import Catalog, Field, Index, MultiRetriever, ParameterError, Table
+from multiretriever.core.errors import LLMError, QueryError
 from multiretriever.grounding.sql_check import check_sql
 from multiretriever.grounding.sql_schema import RelationalSchema
 from python_check import check_python

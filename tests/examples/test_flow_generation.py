@@ -7,8 +7,9 @@ import pytest
 from encoders import WordEncoder
 from examples import load_example, run_example
 from models import EndlessChatModel, EndlessLLM, langchain_model, llama_index_model
-from multiretriever.core import Catalog, Flow, Index, LLMError, MultiRetriever, QueryError
+from multiretriever.core import Catalog, Flow, Index, MultiRetriever
 from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.errors import LLMError, QueryError
 from multiretriever.grounding import check_flow
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."

@@ -6,7 +6,8 @@ import pytest
 
 from encoders import WordEncoder
 from examples import load_example
-from multiretriever.core import Flow, LLMError, ParameterError
+from multiretriever.core import Flow, ParameterError
+from multiretriever.core.errors import LLMError
 from multiretriever.datasets import Dataset
 from small_dataset import write_dataset
 

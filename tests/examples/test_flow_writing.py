@@ -8,20 +8,9 @@ from hypothesis import strategies as st
 
 from encoders import WordEncoder
 from examples import load_example
-from multiretriever.core import (
-    Catalog,
-    Field,
-    Flow,
-    Index,
-    LLMError,
-    MultiRetriever,
-    ParameterError,
-    QueryError,
-    Step,
-    StepInput,
-    Table,
-    Workflow,
-)
+from multiretriever.core import Catalog, Field, Flow, Index, MultiRetriever, ParameterError, Step, Table, Workflow
+from multiretriever.core.elements import StepInput
+from multiretriever.core.errors import LLMError, QueryError
 from multiretriever.grounding import check_flow
 from multiretriever.grounding.dialogue import Reading, converse
 

@@ -8,7 +8,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_tools import aask_with_tools, ask_with_tools, tool_calls, tool_messages
-from multiretriever.core import Catalog, Step, StepInput
+from multiretriever.core import Catalog, Step
+from multiretriever.core.elements import StepInput
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.grounding.tool_check import ToolCall
 from multiretriever.langchain import tools_from_catalog

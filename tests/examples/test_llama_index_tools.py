@@ -7,7 +7,8 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from llama_index_tools import aask_with_tools, ask_with_tools, tool_calls, tool_messages
-from multiretriever.core import Catalog, Step, StepInput
+from multiretriever.core import Catalog, Step
+from multiretriever.core.elements import StepInput
 from multiretriever.core.errors import AnswerError, LLMError
 from multiretriever.grounding.tool_check import ToolCall
 from multiretriever.llama_index import tools_from_catalog

@@ -8,7 +8,8 @@ import measure_playbooks
 from encoders import WordEncoder
 from examples import load_example, run_example
 from models import EndlessChatModel, EndlessLLM, ToolCallingChatModel, langchain_model, llama_index_model
-from multiretriever.core import Catalog, CatalogItem, Index, LLMError, MultiRetriever, QueryError, Workflow
+from multiretriever.core import Catalog, CatalogItem, Index, MultiRetriever, Workflow
+from multiretriever.core.errors import LLMError, QueryError
 from playbooks import Playbook
 
 FRAMEWORKS = ("langchain", "llama_index")

@@ -7,18 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoders import WordEncoder
-from multiretriever.core import (
-    Catalog,
-    CatalogItem,
-    Flow,
-    Index,
-    LLMError,
-    MultiRetriever,
-    ParameterError,
-    QueryError,
-    Step,
-    Workflow,
-)
+from multiretriever.core import Catalog, CatalogItem, Flow, Index, MultiRetriever, ParameterError, Step, Workflow
+from multiretriever.core.errors import LLMError, QueryError
 from playbook_answers import PlannedStage, PlaybookPlan, WrittenStage
 from playbook_writer import PlaybookDrafter, PlaybookWriter, ids_of
 from playbooks import Activity, Playbook, Stage

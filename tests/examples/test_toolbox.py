@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from multiretriever.core import Catalog, ParameterError, Step, StepInput
+from multiretriever.core import Catalog, ParameterError, Step
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding.tool_check import MAX_RESULT, OperationError, ToolCall, step_tools
 from toolbox import Toolbox
 

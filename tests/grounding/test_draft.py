@@ -5,8 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoders import WordEncoder
-from multiretriever.core import Catalog, Field, Flow, Index, MultiRetriever, QueryError, Step, StepInput, Table
+from multiretriever.core import Catalog, Field, Flow, Index, MultiRetriever, Step, Table
 from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.elements import StepInput
+from multiretriever.core.errors import QueryError
 from multiretriever.grounding.draft import MAX_CLAUSES, draft_flow
 from multiretriever.grounding.flow_check import check_flow
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from multiretriever.core import Catalog, Field, Flow, Step, StepInput, Table
+from multiretriever.core import Catalog, Field, Flow, Step, Table
 from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.elements import StepInput
 from multiretriever.core.flow_references import Condition, parse_conditions
 from multiretriever.grounding import check_flow
 

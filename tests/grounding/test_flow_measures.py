@@ -2,7 +2,8 @@
 
 import pytest
 
-from multiretriever.core import Catalog, Field, Flow, Step, StepInput, Table
+from multiretriever.core import Catalog, Field, Flow, Step, Table
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding.flow_measures import (
     MEASURES,
     bag_of_steps,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiretriever.core import Catalog, Field, Flow, Step, StepInput, Table
+from multiretriever.core import Catalog, Field, Flow, Step, Table
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding import check_flow, repair_flow
 
 CATALOG = Catalog(

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from multiretriever.core import LLMError, ParameterError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import LLMError
 from multiretriever.grounding.dialogue import Message
 from multiretriever.grounding.journal import Transcript
 

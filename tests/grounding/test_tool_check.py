@@ -9,7 +9,8 @@ import urllib.request
 import pytest
 from jsonschema import Draft202012Validator
 
-from multiretriever.core import Catalog, CatalogError, Step, StepInput, Table
+from multiretriever.core import Catalog, CatalogError, Step, Table
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding.tool_check import (
     MAX_NAME,
     MAX_RESULT,

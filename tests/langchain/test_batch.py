@@ -3,7 +3,8 @@ import uuid
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 
-from multiretriever.core import ParameterError, QueryError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import QueryError
 from multiretriever.langchain import StepRetriever
 
 QUERIES = ["send a message", "create a channel", "look up records"]

@@ -8,7 +8,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from encoders import WordEncoder
-from multiretriever.core import Catalog, CatalogError, Step, StepInput
+from multiretriever.core import Catalog, CatalogError, Step
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding.tool_check import OperationError
 from multiretriever.langchain import ToolSelector, tools_from_catalog
 

@@ -4,7 +4,7 @@ import pydantic
 import pytest
 
 from models import EndlessChatModel, ToolCallingChatModel, langchain_model
-from multiretriever.core import LLMError
+from multiretriever.core.errors import LLMError
 from multiretriever.grounding.dialogue import MAX_ANSWER, Dialogue, Reading, aconverse, converse, read_answer
 from multiretriever.langchain import achat_with, chat_with, init_model
 

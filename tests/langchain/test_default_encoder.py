@@ -3,7 +3,8 @@
 import pytest
 from langchain_core.tools import StructuredTool
 
-from multiretriever.core import EncoderError, default_encoder
+from multiretriever.core import EncoderError
+from multiretriever.core.encoders import default_encoder
 from multiretriever.langchain import InstructionEmbeddings, StepRetriever, ToolSelector
 
 QUERY = "tell the people in the chat room"

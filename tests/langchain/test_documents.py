@@ -1,5 +1,5 @@
 from multiretriever.core.retriever import Hit
-from multiretriever.langchain import to_document
+from multiretriever.langchain.retrievers import to_document
 
 
 def test_values(catalog):

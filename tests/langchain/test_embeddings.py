@@ -8,7 +8,8 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from encoders import WordEncoder
-from multiretriever.core import ElementTypeError, EncoderNotFoundError, InstructionSet, ParameterError, QueryError
+from multiretriever.core import InstructionSet, ParameterError
+from multiretriever.core.errors import ElementTypeError, EncoderNotFoundError, QueryError
 from multiretriever.langchain import InstructionEmbeddings
 
 

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 
-from multiretriever.core import ElementTypeError, FilterError, ParameterError, QueryError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.langchain import GroundingRunnable
 
 K = {"step": 2, "table": 1}

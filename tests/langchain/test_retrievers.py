@@ -8,15 +8,8 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnablePassthrough
 
-from multiretriever.core import (
-    ElementTypeError,
-    EncoderError,
-    FilterError,
-    IndexNotFoundError,
-    ParameterError,
-    QueryContext,
-    QueryError,
-)
+from multiretriever.core import EncoderError, IndexNotFoundError, ParameterError, QueryContext
+from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.core.index import Index
 from multiretriever.langchain import (
     CatalogItemRetriever,

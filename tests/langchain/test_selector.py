@@ -10,7 +10,8 @@ from langchain_core.tools import StructuredTool, tool
 from pydantic import BaseModel
 
 from encoders import WordEncoder
-from multiretriever.core import CatalogError, ParameterError, QueryError
+from multiretriever.core import CatalogError, ParameterError
+from multiretriever.core.errors import QueryError
 from multiretriever.langchain import ToolSelector
 
 VERBS = ("create", "delete", "list", "update", "archive", "share", "export", "approve", "assign", "close")

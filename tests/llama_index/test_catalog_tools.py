@@ -7,7 +7,8 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from encoders import WordEncoder
-from multiretriever.core import Catalog, CatalogError, Step, StepInput
+from multiretriever.core import Catalog, CatalogError, Step
+from multiretriever.core.elements import StepInput
 from multiretriever.grounding.tool_check import OperationError
 from multiretriever.llama_index import ToolSelector, tools_from_catalog
 

@@ -6,7 +6,8 @@ from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms import MockLLM
 
 from models import EndlessLLM, FakeLLM, llama_index_model
-from multiretriever.core import LLMError, MissingDependencyError
+from multiretriever.core import MissingDependencyError
+from multiretriever.core.errors import LLMError
 from multiretriever.grounding.dialogue import MAX_ANSWER, Dialogue, aconverse, converse, read_answer
 from multiretriever.llama_index import achat_with, chat_with, init_llm
 

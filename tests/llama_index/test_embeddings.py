@@ -9,19 +9,9 @@ from llama_index.core.schema import QueryBundle, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from encoders import WordEncoder
-from multiretriever.core import (
-    ElementTypeError,
-    EncoderMismatchError,
-    EncoderNotFoundError,
-    Flow,
-    Index,
-    InstructionSet,
-    MultiRetriever,
-    ParameterError,
-    QueryContext,
-    QueryError,
-    Template,
-)
+from multiretriever.core import EncoderMismatchError, Flow, Index, InstructionSet, MultiRetriever, ParameterError, QueryContext
+from multiretriever.core.errors import ElementTypeError, EncoderNotFoundError, QueryError
+from multiretriever.core.instructions import Template
 from multiretriever.llama_index import InstructionEmbeddings, StepRetriever
 
 TEXTS = ["post a message", "create a channel", "look up records"]

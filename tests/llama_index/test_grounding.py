@@ -2,7 +2,8 @@ import pytest
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import QueryBundle
 
-from multiretriever.core import ElementTypeError, FilterError, ParameterError, QueryError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.llama_index import GroundingRetriever
 
 QUERY = "report an incident: something is broken"

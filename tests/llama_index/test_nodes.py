@@ -1,9 +1,10 @@
 import pytest
 from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 
-from multiretriever.core import ElementTypeError, Field, Hit, Step, Table, element_type
+from multiretriever.core import Field, Hit, Step, Table, element_type
 from multiretriever.core.elements import Element
-from multiretriever.llama_index import to_node
+from multiretriever.core.errors import ElementTypeError
+from multiretriever.llama_index.retrievers import to_node
 
 STEP = Step(
     scope="slack",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import multiretriever.llama_index as portion
-from multiretriever.core import MultiRetriever, default_encoder
+from multiretriever.core import MultiRetriever
+from multiretriever.core.encoders import default_encoder
 from multiretriever.llama_index import GroundingRetriever, InstructionEmbeddings, StepRetriever, TableRetriever
 
 QUERY = "post a message to the channel"

@@ -9,15 +9,8 @@ from llama_index.core.instrumentation.events.retrieval import RetrievalEndEvent,
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import QueryBundle
 
-from multiretriever.core import (
-    ElementTypeError,
-    EncoderError,
-    FilterError,
-    IndexNotFoundError,
-    ParameterError,
-    QueryContext,
-    QueryError,
-)
+from multiretriever.core import EncoderError, IndexNotFoundError, ParameterError, QueryContext
+from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.core.prompts import fit_prompt
 from multiretriever.llama_index import (
     CatalogItemRetriever,

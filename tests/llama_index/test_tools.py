@@ -11,7 +11,8 @@ from llama_index.core.tools import FunctionTool, RetrieverTool, ToolMetadata
 from pydantic import BaseModel
 
 from encoders import WordEncoder
-from multiretriever.core import CatalogError, ParameterError, QueryError
+from multiretriever.core import CatalogError, ParameterError
+from multiretriever.core.errors import QueryError
 from multiretriever.llama_index import (
     CatalogItemRetriever,
     GroundingRetriever,

@@ -1,6 +1,7 @@
 """Small catalogs for tests in which the catalog is not the subject."""
 
-from multiretriever.core import Catalog, CatalogItem, Field, Flow, Step, StepInput, Table, Workflow
+from multiretriever.core import Catalog, CatalogItem, Field, Flow, Step, Table, Workflow
+from multiretriever.core.elements import StepInput
 
 _VERBS = ("look up", "create", "update", "delete", "send", "approve", "close")
 _NOUNS = ("incident", "change", "problem", "user", "asset", "message", "record", "contract", "invoice", "server", "ticket")

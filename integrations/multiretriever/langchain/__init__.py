@@ -22,7 +22,6 @@ from multiretriever.langchain.retrievers import (
     StepRetriever,
     TableRetriever,
     WorkflowRetriever,
-    to_document,
 )
 from multiretriever.langchain.tools import ToolSelector, catalog_from_tools, grounding_tool, retriever_tool, tools_from_catalog
 
@@ -43,6 +42,5 @@ __all__ = [
     "grounding_tool",
     "init_model",
     "retriever_tool",
-    "to_document",
     "tools_from_catalog",
 ]

@@ -22,7 +22,6 @@ from multiretriever.llama_index.retrievers import (
     StepRetriever,
     TableRetriever,
     WorkflowRetriever,
-    to_node,
 )
 from multiretriever.llama_index.tools import ToolSelector, catalog_from_tools, retriever_tool, tools_from_catalog
 
@@ -42,6 +41,5 @@ __all__ = [
     "chat_with",
     "init_llm",
     "retriever_tool",
-    "to_node",
     "tools_from_catalog",
 ]

@@ -147,7 +147,7 @@ def _write(
 
 def _report(reports: Sequence[DatasetReport], tested: Sequence[Dataset], output: Path, *, as_json: bool, quiet: bool) -> None:
     from multiretriever.core import MissingDependencyError
-    from multiretriever.datasets import summary_row
+    from multiretriever.datasets.dataset import summary_row
     from multiretriever.training.pairs.pair_tables import by_type, plot_balance, to_markdown
 
     rows = [row for report in reports for row in report.rows()]

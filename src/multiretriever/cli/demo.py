@@ -12,7 +12,8 @@ from multiretriever.cli.output import clean, note, show_json, show_table, write
 
 if TYPE_CHECKING:
     from multiretriever.core import Hit
-    from multiretriever.grounding import Draft, DraftPart
+    from multiretriever.grounding import Draft
+    from multiretriever.grounding.draft import DraftPart
 
 REQUIREMENT = "Every day, look up incident tasks that do not have assignees and close them."
 DEFAULT_LOCATION = ".multiretriever/demo"

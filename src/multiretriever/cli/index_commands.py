@@ -12,8 +12,8 @@ from multiretriever.cli import options
 from multiretriever.cli.output import clean, note, one_line, show_json, show_table, write
 
 if TYPE_CHECKING:
-    from multiretriever.core import SyncReport
     from multiretriever.core.index.health import IndexStatus
+    from multiretriever.core.index.sync import SyncReport
 
 Catalogs = Annotated[
     list[str],

@@ -141,7 +141,7 @@ def _check(llm: str | None, *, prompts: Path | None, examples: Path | None, esti
 
 
 def _prompts(folder: Path | None, examples: Path | None, dataset: Dataset) -> Prompts:
-    from multiretriever.datasets import read_queries
+    from multiretriever.datasets.dataset import read_queries
     from multiretriever.training.queries import Prompts, examples_of
 
     shown = () if examples is None else examples_of(dataset, list(read_queries(examples)))

@@ -1,4 +1,7 @@
-"""Elements, catalogs, encoders, the index and the retriever; free of any framework and of torch."""
+"""Elements, catalogs, encoders, the index and the retriever; free of any framework and of torch.
+
+Every error of the package is in ``multiretriever.core.errors``; those that callers catch most are here too.
+"""
 
 from multiretriever.core.catalog import Catalog
 from multiretriever.core.elements import (
@@ -7,7 +10,6 @@ from multiretriever.core.elements import (
     ElementType,
     Field,
     Step,
-    StepInput,
     Table,
     Workflow,
     element_type,
@@ -16,96 +18,61 @@ from multiretriever.core.elements import (
     register_element_type,
     unregister_element_type,
 )
-from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, default_encoder, load_encoder
+from multiretriever.core.encoders import Encoder, OnnxEncoder, SentenceTransformerEncoder, load_encoder
 from multiretriever.core.errors import (
-    AnswerError,
     CatalogError,
-    DatasetError,
-    ElementTypeError,
     EncoderError,
     EncoderMismatchError,
-    EncoderNotFoundError,
-    FilterError,
     FlowError,
-    IndexDamagedError,
-    IndexLockedError,
     IndexNotFoundError,
-    InstructionError,
-    LeakageError,
-    LLMError,
     MissingDependencyError,
     MultiRetrieverError,
-    MultiRetrieverWarning,
     ParameterError,
-    Problem,
-    QueryError,
-    QueryTruncatedWarning,
-    ServerUnavailableError,
-    ShrunkenCatalogError,
     StoreError,
 )
-from multiretriever.core.flows import Flow, FlowStep, Trigger, parse_flows, read_flows, write_flows
-from multiretriever.core.index import Index, SyncReport
-from multiretriever.core.instructions import InstructionSet, Template
-from multiretriever.core.query import Mode, QueryContext
+from multiretriever.core.example import Example
+from multiretriever.core.flows import Flow, FlowStep, Trigger, read_flows, write_flows
+from multiretriever.core.index import Index
+from multiretriever.core.instructions import InstructionSet
+from multiretriever.core.query import QueryContext, SearchOptions
 from multiretriever.core.retriever import Grounding, Hit, MultiRetriever
 
 __all__ = [
-    "AnswerError",
     "Catalog",
     "CatalogError",
     "CatalogItem",
-    "DatasetError",
     "Element",
     "ElementType",
-    "ElementTypeError",
     "Encoder",
     "EncoderError",
     "EncoderMismatchError",
-    "EncoderNotFoundError",
+    "Example",
     "Field",
-    "FilterError",
     "Flow",
     "FlowError",
     "FlowStep",
     "Grounding",
     "Hit",
     "Index",
-    "IndexDamagedError",
-    "IndexLockedError",
     "IndexNotFoundError",
-    "InstructionError",
     "InstructionSet",
-    "LLMError",
-    "LeakageError",
     "MissingDependencyError",
-    "Mode",
     "MultiRetriever",
     "MultiRetrieverError",
-    "MultiRetrieverWarning",
     "OnnxEncoder",
     "ParameterError",
-    "Problem",
     "QueryContext",
-    "QueryError",
-    "QueryTruncatedWarning",
+    "SearchOptions",
     "SentenceTransformerEncoder",
-    "ServerUnavailableError",
-    "ShrunkenCatalogError",
     "Step",
-    "StepInput",
     "StoreError",
-    "SyncReport",
     "Table",
-    "Template",
     "Trigger",
     "Workflow",
-    "default_encoder",
     "element_type",
     "element_types",
     "load_encoder",
     "natural_text",
-    "parse_flows",
     "read_flows",
     "register_element_type",
     "unregister_element_type",

@@ -4,10 +4,8 @@ Drafts by retrieval, dialogues that ask a chat model again, checks and repairs o
 and is in ``multiretriever.grounding.sql_check``.
 """
 
-from __future__ import annotations
-
-from multiretriever.grounding.dialogue import Dialogue, Message, Reading, aconverse, converse, data_block, entry, read_answer
-from multiretriever.grounding.draft import Draft, DraftPart, draft_flow
+from multiretriever.grounding.dialogue import Dialogue
+from multiretriever.grounding.draft import Draft, draft_flow
 from multiretriever.grounding.flow_check import Change, Finding, FlowCheck, check_flow, repair_flow
 from multiretriever.grounding.flow_measures import FlowScores, score_flow
 from multiretriever.grounding.journal import Transcript
@@ -16,20 +14,12 @@ __all__ = [
     "Change",
     "Dialogue",
     "Draft",
-    "DraftPart",
     "Finding",
     "FlowCheck",
     "FlowScores",
-    "Message",
-    "Reading",
     "Transcript",
-    "aconverse",
     "check_flow",
-    "converse",
-    "data_block",
     "draft_flow",
-    "entry",
-    "read_answer",
     "repair_flow",
     "score_flow",
 ]

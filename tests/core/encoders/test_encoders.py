@@ -10,20 +10,18 @@ from catalogs import small_catalog
 from encoders import FixedEncoder, WordEncoder
 from multiretriever.core import (
     EncoderError,
-    EncoderNotFoundError,
     Index,
     InstructionSet,
     MultiRetriever,
     OnnxEncoder,
-    QueryTruncatedWarning,
     SentenceTransformerEncoder,
     Step,
-    default_encoder,
     element_type,
     load_encoder,
 )
-from multiretriever.core.encoders import Encoder, Windowed, make_fingerprint, unit_vectors
+from multiretriever.core.encoders import Encoder, Windowed, default_encoder, make_fingerprint, unit_vectors
 from multiretriever.core.encoders.loading import DEFAULT_MODEL as SHIPPED
+from multiretriever.core.errors import EncoderNotFoundError, QueryTruncatedWarning
 
 WORDS = "create update delete look up record user table incident email send approve the a of in channel".split()
 

@@ -13,16 +13,8 @@ import pytest
 from catalogs import small_catalog
 from encoders import WordEncoder
 from folders import use
-from multiretriever.core import (
-    Catalog,
-    Index,
-    IndexDamagedError,
-    IndexLockedError,
-    IndexNotFoundError,
-    MultiRetriever,
-    Step,
-    StoreError,
-)
+from multiretriever.core import Catalog, Index, IndexNotFoundError, MultiRetriever, Step, StoreError
+from multiretriever.core.errors import IndexDamagedError, IndexLockedError
 from processes import PATIENCE, run_python, start_python
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="links, forks and permissions of POSIX")

@@ -11,7 +11,8 @@ import pytest
 from catalogs import small_catalog
 from encoders import WordEncoder
 from folders import use, use_all
-from multiretriever.core import Index, IndexDamagedError, IndexNotFoundError, MultiRetriever
+from multiretriever.core import Index, IndexNotFoundError, MultiRetriever
+from multiretriever.core.errors import IndexDamagedError
 from multiretriever.core.index.store import _settings
 
 

@@ -7,18 +7,17 @@ from encoders import WordEncoder
 from indexes import by_id, collections
 from multiretriever.core import (
     Catalog,
-    ElementTypeError,
     EncoderError,
     EncoderMismatchError,
     Index,
     IndexNotFoundError,
     MultiRetriever,
     ParameterError,
-    ShrunkenCatalogError,
     Step,
     StoreError,
     Table,
 )
+from multiretriever.core.errors import ElementTypeError, ShrunkenCatalogError
 from multiretriever.core.index.health import index_status, verify_index
 from multiretriever.core.index.sync import TypeReport
 

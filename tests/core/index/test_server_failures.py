@@ -13,7 +13,8 @@ import pytest
 
 from catalogs import make_steps, small_catalog
 from encoders import WordEncoder
-from multiretriever.core import Catalog, Index, MultiRetriever, ParameterError, ServerUnavailableError, StoreError
+from multiretriever.core import Catalog, Index, MultiRetriever, ParameterError, StoreError
+from multiretriever.core.errors import ServerUnavailableError
 from multiretriever.core.index.health import verify_index
 from processes import PATIENCE, chroma_server, free_port
 

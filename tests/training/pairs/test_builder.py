@@ -4,10 +4,12 @@ from dataclasses import replace
 import pytest
 
 from encoders import WordEncoder
-from multiretriever.core import Flow, InstructionSet, ParameterError, default_encoder
+from multiretriever.core import Flow, InstructionSet, ParameterError
+from multiretriever.core.encoders import default_encoder
 from multiretriever.core.errors import DatasetError
 from multiretriever.core.example import Example
-from multiretriever.datasets import FLOW_KINDS, Dataset
+from multiretriever.datasets import Dataset
+from multiretriever.datasets.examples import FLOW_KINDS
 from multiretriever.training.pairs import PairBuilder
 from multiretriever.training.recipe import Band, PairSettings
 from small_dataset import CHASE, write_dataset

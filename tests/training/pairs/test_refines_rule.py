@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from multiretriever.core import default_encoder
 from multiretriever.core.catalog import IT_SERVICE
+from multiretriever.core.encoders import default_encoder
 from multiretriever.core.prompts import fit_prompt, make_prompt
 from multiretriever.datasets import Dataset
 from multiretriever.training.pairs.negatives import Miner, in_band

@@ -8,7 +8,8 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from multiretriever.core import CatalogItem, LLMError, ParameterError
+from multiretriever.core import CatalogItem, ParameterError
+from multiretriever.core.errors import LLMError
 from multiretriever.core.example import Example
 from multiretriever.training.queries import Document, LlmQueryWriter, Prompts, WriterSettings, examples_of
 from multiretriever.training.queries.query_prompts import read_answer

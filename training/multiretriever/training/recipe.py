@@ -15,7 +15,7 @@ from multiretriever.core.errors import ParameterError, RecipeError
 from multiretriever.core.example import GIVEN
 from multiretriever.core.records import problems_of
 from multiretriever.core.yaml_io import dump_yaml, parse_yaml, read_text
-from multiretriever.datasets import FLOW_KINDS
+from multiretriever.datasets.examples import FLOW_KINDS
 
 _Made = TypeVar("_Made", bound="Settings")
 

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from multiretriever.core import ParameterError, Problem
-from multiretriever.core.errors import DatasetError, MissingDependencyError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import DatasetError, MissingDependencyError, Problem
 
 BATCH = 2048
 SUFFIXES = (".parquet", ".jsonl")

@@ -1,6 +1,8 @@
 """The index of one catalog in Chroma: opened, synced, searched."""
 
 from multiretriever.core.index.index import DEFAULT_NAME, Index
-from multiretriever.core.index.sync import SyncReport
 
-__all__ = ["DEFAULT_NAME", "Index", "SyncReport"]
+__all__ = [
+    "DEFAULT_NAME",
+    "Index",
+]

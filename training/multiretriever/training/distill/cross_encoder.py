@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from multiretriever.core import ParameterError, Problem
+from multiretriever.core import ParameterError
 from multiretriever.core.encoders import make_fingerprint
-from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError, MissingDependencyError
+from multiretriever.core.errors import DatasetError, EncoderError, EncoderNotFoundError, MissingDependencyError, Problem
 from multiretriever.core.instructions import Prompt
 from multiretriever.core.progress import OnProgress, bars
 from multiretriever.training.distill.lists import CandidateList

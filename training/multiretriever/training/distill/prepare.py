@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from multiretriever.core import Encoder, InstructionSet, ParameterError, Problem
-from multiretriever.core.errors import DatasetError, MissingDependencyError
+from multiretriever.core import Encoder, InstructionSet, ParameterError
+from multiretriever.core.errors import DatasetError, MissingDependencyError, Problem
 from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import OnProgress, bars
 from multiretriever.datasets import Dataset

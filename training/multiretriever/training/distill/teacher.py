@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from multiretriever.core import ParameterError, Problem
-from multiretriever.core.errors import DatasetError
+from multiretriever.core import ParameterError
+from multiretriever.core.errors import DatasetError, Problem
 from multiretriever.training.distill.cross_encoder import CrossEncoderTeacher
 from multiretriever.training.distill.lists import CandidateList
 from multiretriever.training.distill.scores import Scores, stretched

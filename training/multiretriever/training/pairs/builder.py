@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from multiretriever.core import Element, Encoder, Flow, InstructionSet, ParameterError, Problem
-from multiretriever.core.errors import DatasetError
+from multiretriever.core import Element, Encoder, Flow, InstructionSet, ParameterError
+from multiretriever.core.errors import DatasetError, Problem
 from multiretriever.core.example import Example
 from multiretriever.core.instructions import Prompt
 from multiretriever.core.prompts import make_prompt

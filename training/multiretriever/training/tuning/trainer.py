@@ -24,13 +24,7 @@ from multiretriever.training.recipe import LoraSection, Recipe
 from multiretriever.training.token_window import TokenWindow
 from multiretriever.training.tuning.dev import RECALL, DevRecall
 from multiretriever.training.tuning.loss import Bank, CachedRankingLoss, RankingLoss, RefreshBank
-from multiretriever.training.tuning.rows import (
-    add_rehearsal,
-    contrastive_data,
-    make_rows,
-    ranking_data,
-    rehearsal_texts,
-)
+from multiretriever.training.tuning.rows import add_rehearsal, contrastive_data, make_rows, ranking_data, rehearsal_texts
 
 
 class TimeLimit(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
