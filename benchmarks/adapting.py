@@ -27,10 +27,10 @@ from typing import Any, TypeVar
 
 from multiretriever.core import Encoder, load_encoder
 from multiretriever.core.example import Example
-from multiretriever.core.markdown import grid, line
 from multiretriever.core.yaml_io import dump_yaml
 from multiretriever.datasets import Dataset, open_dataset
 from multiretriever.evaluation import Selection, evaluate, retriever_systems
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.checkpoint import read_checkpoint
 from multiretriever.training.export.restore import find_base

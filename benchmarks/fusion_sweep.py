@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from multiretriever.core.encoders import Encoder, FusedEncoder, SentenceTransformerEncoder, Vectors, load_encoder
-from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import counted
 from multiretriever.datasets import Dataset, open_dataset
 from multiretriever.evaluation import Selection, evaluate, retriever_systems
 from multiretriever.evaluation.report import Cell
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.fusion import checkpoint_folder, fuse_weights
 
 FORMS = ("weights", "representations")

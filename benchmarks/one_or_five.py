@@ -221,7 +221,7 @@ def costs(work: Path, way: str) -> dict[str, int]:
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """Returns the table of the documentation."""
-    from multiretriever.core.markdown import grid, line  # not before all is measured, see main
+    from multiretriever.evaluation.report_files import grid, line  # not before all is measured, see main
 
     lines = {
         "cold start, s": lambda row: f"{row['cold_start_s']:.2f}",

@@ -14,8 +14,8 @@ from typing import Literal
 import pydantic
 import yaml
 
-from multiretriever.core.markdown import grid, line
 from multiretriever.evaluation import EvaluationReport
+from multiretriever.evaluation.report_files import grid, line
 
 FIGURES = Path(__file__).with_name("paper.yaml")
 _COLUMN = re.compile(r"(?P<type>.+?) recall@(?P<k>\d+)", re.IGNORECASE)

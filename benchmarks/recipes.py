@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core import InstructionSet, load_encoder
-from multiretriever.core.markdown import grid, line
 from multiretriever.datasets import open_dataset
 from multiretriever.evaluation import Selection, evaluate, retriever_systems
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.distill import train_teacher
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.restore import find_base

@@ -25,20 +25,20 @@ from pydantic import ConfigDict
 from flow_writer import FlowQuestions, flow_alone, write_flow
 from multiretriever.core import Catalog, Encoder, Flow, Index, MultiRetriever, MultiRetrieverError, ParameterError, load_encoder
 from multiretriever.core.errors import AnswerError
-from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import counted
 from multiretriever.core.query import MODES, Mode
 from multiretriever.datasets import Dataset, open_dataset
 from multiretriever.evaluation.measures import Sample, check_extras, interval
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.grounding import draft_flow, score_flow
 from multiretriever.grounding.dialogue import Chat, converse
 from multiretriever.grounding.journal import Transcript
 
 LABELS = {
     "valid": "valid",
-    "made_up_steps": "hallucinated steps",
-    "made_up_tables": "hallucinated tables",
-    "made_up_fields": "hallucinated fields",
+    "hallucinated_steps": "hallucinated steps",
+    "hallucinated_tables": "hallucinated tables",
+    "hallucinated_fields": "hallucinated fields",
     "trigger_match": "trigger",
     "bag_of_steps": "bag of steps",
     "order_similarity": "order of steps",

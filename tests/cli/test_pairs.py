@@ -74,7 +74,7 @@ def test_wrong_options(invoke, folder, options, code, message):
     assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
 
 
-def test_made_up_definitions_are_told(invoke, folder, tmp_path):
+def test_hallucinated_definitions_are_told(invoke, folder, tmp_path):
     (folder / "flows" / "b_chase.yaml").write_text(CHASE.replace("core.for_each", "core.for_all"))
     result = invoke("pairs", str(folder), "-o", str(tmp_path / "p.jsonl"))
     assert "definitions that its catalog does not have make no pairs: core.for_all (1)" in result.stderr

@@ -81,7 +81,7 @@ async def test_a_script(write):
     assert (draft.code, draft.explanation) == (PYTHON, "what was asked for")
 
 
-async def test_a_made_up_name_is_sent_back_with_real_ones(write):
+async def test_a_hallucinated_name_is_sent_back_with_real_ones(write):
     draft = await write(answer(SQL.replace("assigned_to", "assigned_too")), answer(SQL))
     assert draft.code == SQL
     complaint = asked(write.model)[1][-1]
@@ -127,10 +127,10 @@ async def test_scripts_that_do_more_come_to_an_error(write, lie):
 
 
 @pytest.mark.parametrize("answers", [["SELECT numbr FROM incidents"] * 3, ["no"] * 2 + ["SELECT number FROM incidnt"], [SQL]])
-async def test_nothing_made_up_comes_out(write, schema, answers):
+async def test_nothing_hallucinated_comes_out(write, schema, answers):
     draft = await write(*map(answer, answers))
     assert check_sql(draft.code, schema).valid
-    assert draft.check.made_up_table_share == draft.check.made_up_field_share == 0
+    assert draft.check.hallucinated_table_share == draft.check.hallucinated_field_share == 0
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

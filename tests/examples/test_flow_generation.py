@@ -82,8 +82,8 @@ async def test_a_model_writes_a_flow_part_by_part(write):
 
 
 async def test_a_model_that_lies_is_asked_again_then_mended(write, catalog):
-    made_up = {"definition": "core.find_rows", "table": "incident_tickets"}
-    answers = [*ANSWERS[:3], *[made_up] * 3, {"conditions": "assigneeISEMPTY"}, *['{"conditions": "assigneeISEMPTY"}'] * 2]
+    hallucinated = {"definition": "core.find_rows", "table": "incident_tickets"}
+    answers = [*ANSWERS[:3], *[hallucinated] * 3, {"conditions": "assigneeISEMPTY"}, *['{"conditions": "assigneeISEMPTY"}'] * 2]
     written, _ = await write(*answers, *ANSWERS[5:])
     assert written.check.valid
     assert check_flow(written.flow, catalog).findings == ()

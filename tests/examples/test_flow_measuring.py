@@ -36,13 +36,13 @@ def mute(*_):
 def test_the_right_flow_a_hallucinated_one_and_none(dataset):
     report = measure([dataset], {"copy": copy, "liar": liar, "mute": mute})
     values = {name: {key: mean.value for key, mean in row.items()} for name, row in report.figures.items()}
-    best = {"valid": 1, "made_up_steps": 0, "made_up_tables": 0, "made_up_fields": 0, "trigger_match": 1}
+    best = {"valid": 1, "hallucinated_steps": 0, "hallucinated_tables": 0, "hallucinated_fields": 0, "trigger_match": 1}
     assert values["copy"] == {**best, "bag_of_steps": 1, "order_similarity": 1, "fields_given_table": 1}
-    assert values["liar"]["made_up_steps"] == 1
+    assert values["liar"]["hallucinated_steps"] == 1
     assert values["liar"]["bag_of_steps"] == values["liar"]["trigger_match"] == 0
-    assert (values["mute"]["valid"], values["mute"]["made_up_steps"]) == (0, None)
+    assert (values["mute"]["valid"], values["mute"]["hallucinated_steps"]) == (0, None)
     flows = len(list(dataset.flows()))
-    assert report.figures["mute"]["made_up_steps"].flows == 0
+    assert report.figures["mute"]["hallucinated_steps"].flows == 0
     assert report.figures["mute"]["bag_of_steps"].flows == flows == len(report.flows["mute"])
     assert report.flows["mute"][0].error == "no YAML"
     assert report.flows["liar"][0].changes == ("nothing",)
@@ -65,7 +65,7 @@ def test_drafts_by_retrieval_have_no_finding(dataset):
     assert list(report.figures) == ["lexical", "hybrid"]
     for name, row in report.figures.items():
         assert row["valid"].value == 1
-        assert row["made_up_steps"].value == 0
+        assert row["hallucinated_steps"].value == 0
         assert row["bag_of_steps"].value > 0
         for flow in report.flows[name]:
             assert Flow.from_yaml(flow.flow).requirement == flow.requirement
@@ -178,8 +178,8 @@ def test_a_chat_model_alone_and_grounded_side_by_side(program, tmp_path, monkeyp
     first = report("--llm", "fake:liar")
     figures = first["figures"]
     assert list(figures) == ["hybrid", "fake:liar alone", "fake:liar, hybrid"]
-    assert figures["fake:liar alone"]["made_up_steps"]["value"] == 1
-    assert figures["fake:liar, hybrid"]["made_up_steps"]["value"] == 0
+    assert figures["fake:liar alone"]["hallucinated_steps"]["value"] == 1
+    assert figures["fake:liar, hybrid"]["hallucinated_steps"]["value"] == 0
     assert "warp.engage" in first["flows"]["fake:liar, hybrid"][0]["changes"][0]
 
     # The same again asks for nothing, and neither does a replay without the model; both come to the same.

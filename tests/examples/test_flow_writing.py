@@ -294,7 +294,7 @@ def test_without_grounding_names_are_taken_as_they_come():
     reading = converse(flow_alone("go"), Script("no", answer))
     assert isinstance(reading, Reading)
     assert reading.value.requirement == "go"
-    assert check_flow(reading.value, CATALOG).made_up_step_share == 1
+    assert check_flow(reading.value, CATALOG).hallucinated_step_share == 1
 
 
 NAMES = st.sampled_from(

@@ -64,8 +64,8 @@ def test_a_script_that_asks_and_computes_is_accepted():
 
 
 @pytest.mark.parametrize("source", MADE_UP)
-def test_made_up_names_are_found(source):
-    assert MADE_UP[source] in [(item.kind, item.name) for item in check_python(source, SCHEMA).made_up]
+def test_hallucinated_names_are_found(source):
+    assert MADE_UP[source] in [(item.kind, item.name) for item in check_python(source, SCHEMA).hallucinated]
 
 
 @pytest.mark.parametrize("source", REFUSED)

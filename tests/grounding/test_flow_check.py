@@ -43,14 +43,14 @@ def check(catalog, definition, kind="steps", **inputs):
 def test_a_flow_of_real_names_is_valid(catalog):
     found = check(catalog, "core.look_up_records", table="incident", conditions="assigned_toISEMPTY^caller=x", order_by="state")
     assert found.valid
-    assert (found.steps, found.tables, found.made_up_step_share) == (1, 1, 0)
+    assert (found.steps, found.tables, found.hallucinated_step_share) == (1, 1, 0)
 
 
-def test_made_up_names_are_found_with_their_nearest(catalog):
+def test_hallucinated_names_are_found_with_their_nearest(catalog):
     found = check(catalog, "core.lookup_record")
     assert [(item.kind, item.name, item.where) for item in found.findings] == [("step", "core.lookup_record", "step 1")]
     assert found.findings[0].nearest[0] == "core.look_up_records"
-    assert found.made_up_step_share == 1
+    assert found.hallucinated_step_share == 1
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_each_kind_of_fault(catalog, inputs, kind, name):
     found = check(catalog, "core.look_up_records", **inputs)
     assert [(item.kind, item.name) for item in found.findings] == [(kind, name)]
     assert name in str(found.findings[0])
-    assert (kind == "missing input") == (not found.made_up)
+    assert (kind == "missing input") == (not found.hallucinated)
 
 
 def test_values_name_fields_of_the_table_and_of_its_parents(catalog):

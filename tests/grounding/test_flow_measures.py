@@ -63,7 +63,7 @@ def test_triggers():
         (("task", "state"), ("task", "state owner"), 2 / 3),
         (("task", ""), ("task", "state"), 0),
         (("task", "state"), ("task", ""), 0),
-        (("task", "made_up state"), ("task", "state"), 2 / 3),
+        (("task", "hallucinated state"), ("task", "state"), 2 / 3),
         (("order", "state"), ("task", "state"), None),  # another table: nothing is given
         (("task", ""), ("task", ""), None),
         (("{{1.table}}", "state"), ("task", "state"), None),
@@ -89,7 +89,7 @@ def test_all_measures_of_a_flow(catalog):
     expected = flow("ab", "core.daily", table="task", values={"state": 1})
     made = flow("ax", "core.gone", table="task", values={"state": 1, "colour": 2})
     scores = score_flow(made, expected, catalog)
-    assert (scores.valid, scores.made_up_steps, scores.made_up_tables, scores.made_up_fields) == (1, 0.5, 0, 0.5)
+    assert (scores.valid, scores.hallucinated_steps, scores.hallucinated_tables, scores.hallucinated_fields) == (1, 0.5, 0, 0.5)
     assert (scores.trigger_match, scores.bag_of_steps, scores.order_similarity) == (0, 0.5, 0.5)
     assert scores.fields_given_table == pytest.approx(2 / 3)
     assert tuple(vars(scores)) == MEASURES
@@ -98,9 +98,11 @@ def test_all_measures_of_a_flow(catalog):
 def test_what_is_no_flow_misses_everything_and_makes_nothing_up(catalog):
     scores = score_flow(None, flow("ab", "core.daily"), catalog)
     assert (scores.valid, scores.trigger_match, scores.bag_of_steps, scores.order_similarity) == (0, 0, 0, 0)
-    assert scores.made_up_steps is scores.made_up_tables is scores.made_up_fields is scores.fields_given_table is None
+    assert (
+        scores.hallucinated_steps is scores.hallucinated_tables is scores.hallucinated_fields is scores.fields_given_table is None
+    )
 
 
 def test_a_flow_that_names_nothing_has_no_shares(catalog):
     scores = score_flow(flow(), flow("a"), catalog)
-    assert scores.made_up_steps is scores.made_up_tables is scores.made_up_fields is scores.trigger_match is None
+    assert scores.hallucinated_steps is scores.hallucinated_tables is scores.hallucinated_fields is scores.trigger_match is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from multiretriever.core import Catalog, Field, Table
 from multiretriever.core.catalog import IT_SERVICE
-from multiretriever.grounding.code_check import made_up_shares
+from multiretriever.grounding.code_check import hallucinated_shares
 from multiretriever.grounding.sql_check import check_sql, repair_sql
 from multiretriever.grounding.sql_schema import RelationalSchema
 
@@ -111,7 +111,7 @@ def test_every_table_and_field_is_accepted_in_every_clause(name):
 
 
 @pytest.mark.parametrize("sql", MADE_UP)
-def test_made_up_names_are_found_wherever_they_stand(sql):
+def test_hallucinated_names_are_found_wherever_they_stand(sql):
     found = [(item.kind, item.name) for item in check_sql(sql, SCHEMA).findings]
     assert MADE_UP[sql] in found
 
@@ -155,15 +155,15 @@ def test_a_finding_tells_its_line_and_what_is_near():
     assert str(finding).startswith("line 3: there is no field 'assigned_too' (near to it: assigned_to")
 
 
-def test_shares_of_made_up_names():
+def test_shares_of_hallucinated_names():
     check = check_sql("SELECT number, zzz, state, u.email FROM incident JOIN yyy ON 1 = 1", SCHEMA)
-    assert check.made_up_table_share == 0.5
-    # With a made-up table in the query nobody can say that zzz is not of it.
-    assert check.made_up_field_share == pytest.approx(1 / 3)
-    assert check_sql("SELECT number, zzz FROM incident", SCHEMA).made_up_field_share == 0.5
-    together = made_up_shares([check, check_sql("SELECT number FROM incident", SCHEMA)])
+    assert check.hallucinated_table_share == 0.5
+    # With a hallucinated table in the query nobody can say that zzz is not of it.
+    assert check.hallucinated_field_share == pytest.approx(1 / 3)
+    assert check_sql("SELECT number, zzz FROM incident", SCHEMA).hallucinated_field_share == 0.5
+    together = hallucinated_shares([check, check_sql("SELECT number FROM incident", SCHEMA)])
     assert together == (pytest.approx(1 / 3), pytest.approx(1 / 4))
-    assert made_up_shares([]) == (0.0, 0.0)
+    assert hallucinated_shares([]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def check_dataset(dataset: Dataset, split: str | None = None) -> Iterator[str]:
 
 
 def check_structure(flow: Flow, catalog: Catalog) -> Iterator[str]:
-    """Yields everything that is wrong in a flow: made-up names, blocks, outputs, missing wording."""
+    """Yields everything that is wrong in a flow: hallucinated names, blocks, outputs, missing wording."""
     yield from map(str, check_flow(flow, catalog).findings)
     if flow.trigger is not None and not flow.trigger.annotation.strip():
         yield "trigger: has no annotation"

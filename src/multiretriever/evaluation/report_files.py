@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from multiretriever.core.errors import ParameterError
 from multiretriever.core.example import Example
 from multiretriever.core.flows import Flow
-from multiretriever.core.markdown import grid, line
 from multiretriever.datasets import Dataset
 from multiretriever.evaluation.measures import RECALL, extra
 from multiretriever.evaluation.report import Cell, EvaluationReport, Row, Table, best, mark
@@ -20,6 +19,16 @@ _READING = (
     "datasets or element types, is the mean over these. `+` and `-` mark what differs from the baseline `{baseline}` (paired "
     "permutation test, p < 0.05 after Holm's correction over the table)."
 )
+
+
+def grid(head: Sequence[str], texts: int) -> list[str]:
+    """Returns the head of a Markdown table, of which the first columns are text and the others numbers."""
+    return [line(head), "|" + " --- |" * texts + " ---: |" * (len(head) - texts)]
+
+
+def line(cells: Sequence[str]) -> str:
+    """Returns a line of a Markdown table; what would end a cell is escaped."""
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def report_markdown(report: EvaluationReport) -> str:

@@ -60,22 +60,22 @@ class CodeCheck:
         return not self.findings
 
     @property
-    def made_up(self) -> tuple[CodeFinding, ...]:
+    def hallucinated(self) -> tuple[CodeFinding, ...]:
         """Names of tables and fields that do not exist."""
         return tuple(item for item in self.findings if item.kind in _MADE_UP)
 
     @property
-    def made_up_table_share(self) -> float:
+    def hallucinated_table_share(self) -> float:
         """Share of the named tables that do not exist, 0 to 1; 0 for code without tables."""
-        return made_up_shares([self])[0]
+        return hallucinated_shares([self])[0]
 
     @property
-    def made_up_field_share(self) -> float:
+    def hallucinated_field_share(self) -> float:
         """Share of the named fields that do not exist, 0 to 1; 0 for code without fields."""
-        return made_up_shares([self])[1]
+        return hallucinated_shares([self])[1]
 
 
-def made_up_shares(checks: Sequence[CodeCheck]) -> tuple[float, float]:
+def hallucinated_shares(checks: Sequence[CodeCheck]) -> tuple[float, float]:
     """Returns the shares of hallucinated tables and fields among all that some pieces of code name, each 0 to 1.
 
     A field of a table that is not in the query (``u.name`` without a ``u``) counts as hallucinated.

@@ -76,22 +76,22 @@ class FlowCheck:
         return not self.findings
 
     @property
-    def made_up(self) -> tuple[Finding, ...]:
+    def hallucinated(self) -> tuple[Finding, ...]:
         """Names that do not exist."""
         return tuple(item for item in self.findings if item.kind != "missing input")
 
     @property
-    def made_up_step_share(self) -> float:
+    def hallucinated_step_share(self) -> float:
         """Share of the steps whose definition does not exist, 0 to 1; 0 for a flow without steps."""
         return self._share("step", self.steps)
 
     @property
-    def made_up_table_share(self) -> float:
+    def hallucinated_table_share(self) -> float:
         """Share of the named tables that do not exist, 0 to 1; 0 for a flow without tables."""
         return self._share("table", self.tables)
 
     @property
-    def made_up_field_share(self) -> float:
+    def hallucinated_field_share(self) -> float:
         """Share of the named fields that their table, which exists, does not have, 0 to 1; 0 for a flow without fields."""
         return self._share("field", self.fields)
 

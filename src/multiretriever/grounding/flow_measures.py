@@ -19,9 +19,9 @@ from multiretriever.grounding.flow_check import check_flow
 
 MEASURES = (
     "valid",
-    "made_up_steps",
-    "made_up_tables",
-    "made_up_fields",
+    "hallucinated_steps",
+    "hallucinated_tables",
+    "hallucinated_fields",
     "trigger_match",
     "bag_of_steps",
     "order_similarity",
@@ -35,9 +35,9 @@ class FlowScores:
 
     Attributes:
         valid: 1 where the answer was a flow, 0 where it was not (then all else counts as missed).
-        made_up_steps: Share of its steps whose definition does not exist.
-        made_up_tables: Share of the tables that it names that do not exist.
-        made_up_fields: Share of the fields that it names, of tables that exist, that do not exist.
+        hallucinated_steps: Share of its steps whose definition does not exist.
+        hallucinated_tables: Share of the tables that it names that do not exist.
+        hallucinated_fields: Share of the fields that it names, of tables that exist, that do not exist.
         trigger_match: 1 where the trigger is the expected one.
         bag_of_steps: F1 of the steps, whatever their order.
         order_similarity: F1 of the steps in the longest order that both flows have.
@@ -45,9 +45,9 @@ class FlowScores:
     """
 
     valid: float
-    made_up_steps: float | None
-    made_up_tables: float | None
-    made_up_fields: float | None
+    hallucinated_steps: float | None
+    hallucinated_tables: float | None
+    hallucinated_fields: float | None
     trigger_match: float | None
     bag_of_steps: float
     order_similarity: float
@@ -68,9 +68,9 @@ def score_flow(generated: Flow | None, expected: Flow, catalog: Catalog) -> Flow
     check = check_flow(generated, catalog)
     return FlowScores(
         valid=1.0,
-        made_up_steps=check.made_up_step_share if check.steps else None,
-        made_up_tables=check.made_up_table_share if check.tables else None,
-        made_up_fields=check.made_up_field_share if check.fields else None,
+        hallucinated_steps=check.hallucinated_step_share if check.steps else None,
+        hallucinated_tables=check.hallucinated_table_share if check.tables else None,
+        hallucinated_fields=check.hallucinated_field_share if check.fields else None,
         trigger_match=None if expected.trigger is None else float(trigger_match(generated, expected)),
         bag_of_steps=bag_of_steps(generated, expected),
         order_similarity=order_similarity(generated, expected),

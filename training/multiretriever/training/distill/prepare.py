@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 from multiretriever.core import Encoder, InstructionSet, ParameterError
 from multiretriever.core.errors import DatasetError, MissingDependencyError, Problem
-from multiretriever.core.markdown import grid, line
 from multiretriever.core.progress import OnProgress, bars
 from multiretriever.datasets import Dataset
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.distill.lists import CandidateList, Corpora, ListBuilder, draw_pairs, read_lists, write_lists
 from multiretriever.training.distill.scores import normalize, percentiles_of, raise_known
 from multiretriever.training.distill.teacher import Teacher

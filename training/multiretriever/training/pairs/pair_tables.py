@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multiretriever.core.errors import MissingDependencyError
-from multiretriever.core.markdown import grid, line
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.pairs.balancing import Use
 from multiretriever.training.pairs.pair import Pair
 

@@ -16,8 +16,8 @@ from typing import Any
 from multiretriever.core import Encoder, Flow, InstructionSet, load_encoder
 from multiretriever.core.encoders.sentence_transformer import INSTRUCTIONS_FILE
 from multiretriever.core.errors import ParameterError, TrainingError
-from multiretriever.core.markdown import grid, line
 from multiretriever.datasets import Dataset, open_dataset
+from multiretriever.evaluation.report_files import grid, line
 from multiretriever.training.export.card import TRAINING_FILE
 from multiretriever.training.export.checkpoint import Base
 from multiretriever.training.export.restore import find_base
