@@ -17,6 +17,21 @@ from multiretriever.core import Catalog, Index, MultiRetriever  # noqa: E402
 from multiretriever.core.catalog import IT_SERVICE  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def closed_indexes(monkeypatch):
+    """Closes what a test left open: while one index in memory is open, Chroma frees no memory of those that were closed."""
+    made, make = [], Index.__init__
+
+    def remembered(self, *args, **options):
+        made.append(self)
+        make(self, *args, **options)
+
+    monkeypatch.setattr(Index, "__init__", remembered)
+    yield
+    for index in made:
+        index.close()
+
+
 @pytest.fixture
 def encoder():
     return WordEncoder()

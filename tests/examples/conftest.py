@@ -24,9 +24,9 @@ def bundled():
 
 
 @pytest.fixture(scope="session")
-def bundled_retriever(bundled):
+def bundled_retriever(bundled, tmp_path_factory):
     """A retriever over it; the encoder is not the subject."""
-    with Index.from_catalog(bundled, encoder=WordEncoder()) as index:
+    with Index.from_catalog(bundled, tmp_path_factory.mktemp("words") / "index", encoder=WordEncoder()) as index:
         yield MultiRetriever(index)
 
 

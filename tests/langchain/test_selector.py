@@ -59,7 +59,9 @@ def tools():
 
 @pytest.fixture(scope="module")
 def selector(tools):
-    return ToolSelector(tools, encoder=WordEncoder(dimension=1024), k=10)
+    selector = ToolSelector(tools, encoder=WordEncoder(dimension=1024), k=10)
+    yield selector
+    selector.close()
 
 
 QUERY = "please archive the server alert"

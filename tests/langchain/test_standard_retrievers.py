@@ -1,7 +1,6 @@
 """LangChain's own suite for retrievers, unmodified, for every class."""
 
-import functools
-
+import pytest
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
 from encoders import WordEncoder
@@ -16,15 +15,18 @@ from multiretriever.langchain import (
 )
 
 
-@functools.cache
+@pytest.fixture(scope="module", autouse=True)
 def shared():
+    """One retriever of core for all suites, which take no fixtures for their parameters."""
     names = ("laptop", "phone", "desk", "chair", "user")
     elements = [kind(name=name, label=f"The {name}") for kind in (Step, Table, CatalogItem, Workflow) for name in names]
     elements += [Field(name=f"{name}_id", table="laptop") for name in names]
-    return MultiRetriever(Index.from_catalog(Catalog(elements), encoder=WordEncoder()))
+    with MultiRetriever(Index.from_catalog(Catalog(elements), encoder=WordEncoder())) as _Suite.core:
+        yield
 
 
 class _Suite(RetrieversIntegrationTests):
+    core = None
     params = {}
 
     @property
@@ -33,7 +35,7 @@ class _Suite(RetrieversIntegrationTests):
 
     @property
     def retriever_constructor_params(self):
-        return {"retriever": shared(), **self.params}
+        return {"retriever": self.core, **self.params}
 
     @property
     def retriever_query_example(self):

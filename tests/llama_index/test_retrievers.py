@@ -9,7 +9,7 @@ from llama_index.core.instrumentation.events.retrieval import RetrievalEndEvent,
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import QueryBundle
 
-from multiretriever.core import EncoderError, IndexNotFoundError, ParameterError, QueryContext
+from multiretriever.core import EncoderError, Index, IndexNotFoundError, ParameterError, QueryContext
 from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.core.prompts import fit_prompt
 from multiretriever.llama_index import (
@@ -176,8 +176,8 @@ class TestOpening:
             StepRetriever.from_path(tmp_path / "none", encoder=encoder)
 
     def test_a_wrong_option_leaves_no_index_open(self, tmp_path, catalog, encoder, monkeypatch):
-        closed = []
-        monkeypatch.setattr("multiretriever.core.index.index.Index.close", lambda index: closed.append(index))
+        closed, close = [], Index.close
+        monkeypatch.setattr(Index, "close", lambda index: closed.append(index) or close(index))
         with pytest.raises(ParameterError, match="k is"):
             StepRetriever.from_catalog(catalog, encoder=encoder, k=0)
         assert len(closed) == 1
