@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 from encoders import WordEncoder
+from indexes import collection_of
 from multiretriever.core import Index
 
 
@@ -31,7 +32,7 @@ def test_sound_index(invoke, indexed):
 
 def test_verify_lists_what_is_wrong(invoke, indexed):
     with Index.open(".multiretriever/index", encoder=WordEncoder("words")) as index:
-        collection = index._store.collection(index.entry("table").collection)
+        collection = collection_of(index, "table")
         collection.delete(ids=["itsm.user"])
         collection.update(ids=["itsm.incident"], embeddings=[[1.0] + [0.0] * 63])
     result = invoke("verify")

@@ -8,6 +8,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnablePassthrough
 
+from indexes import store_of
 from multiretriever.core import EncoderError, IndexNotFoundError, ParameterError, QueryContext
 from multiretriever.core.errors import ElementTypeError, FilterError, QueryError
 from multiretriever.core.index import Index
@@ -281,7 +282,7 @@ def test_a_bad_option_gives_the_folder_back(catalog, encoder, tmp_path):
     with pytest.raises(ParameterError, match="k is the number"):
         StepRetriever.from_path(tmp_path / "index", encoder=encoder, k=0)
     with Index.open(tmp_path / "index", encoder=encoder) as index:
-        assert index._store._users == 1
+        assert store_of(index)._users == 1
 
 
 def test_opening_nothing(tmp_path, encoder):

@@ -1,4 +1,4 @@
-"""What stands in an index."""
+"""What an index holds below its public face: the one place where tests reach into it."""
 
 
 def by_id(elements):
@@ -8,4 +8,14 @@ def by_id(elements):
 
 def collections(index):
     """Names of its collections, and of those of other indexes on its store, sorted."""
-    return sorted(index._store.names())
+    return sorted(store_of(index).names())
+
+
+def store_of(index):
+    """The store of an index."""
+    return index._store
+
+
+def collection_of(index, element_type):
+    """The Chroma collection that an index searches for a type."""
+    return index._store.collection(index.entry(element_type).collection)

@@ -13,7 +13,7 @@ from encoders import WordEncoder
 from folders import use, use_all
 from multiretriever.core import Index, IndexNotFoundError, MultiRetriever
 from multiretriever.core.errors import IndexDamagedError
-from multiretriever.core.index.store import _settings
+from multiretriever.core.index.store import chroma_settings
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_damage_is_told_by_this_process_too_and_a_new_index_can_take_the_place(f
 
 
 def by_hand(folder):
-    return chromadb.PersistentClient(str(folder), settings=_settings())
+    return chromadb.PersistentClient(str(folder), settings=chroma_settings())
 
 
 def test_a_missing_manifest(folder):

@@ -8,6 +8,7 @@ import pytest
 
 from catalogs import make_steps, small_catalog
 from encoders import WordEncoder
+from indexes import collection_of, store_of
 from multiretriever.core import (
     Catalog,
     ElementType,
@@ -18,11 +19,7 @@ from multiretriever.core import (
     unregister_element_type,
 )
 from multiretriever.core.index.health import index_status, verify_index
-from multiretriever.core.index.store import _settings
-
-
-def collection_of(index, name):
-    return index._store.collection(index.entry(name).collection)
+from multiretriever.core.index.store import chroma_settings
 
 
 def test_a_sound_index(memory_index, catalog):
@@ -89,7 +86,7 @@ def test_rows_that_went_and_rows_that_came(memory_index):
 
 
 def test_a_lost_collection(memory_index):
-    memory_index._store.drop(memory_index.entry("step").collection)
+    store_of(memory_index).drop(memory_index.entry("step").collection)
     (problem,) = verify_index(memory_index)
     assert "step: " in problem
     assert "lost a collection" in problem
@@ -127,7 +124,7 @@ def test_a_sample_is_enough_to_find_what_is_wrong_with_many(tmp_path):
     with Index.from_catalog(Catalog(make_steps(500)), tmp_path / "index", encoder=WordEncoder()) as index:
         assert verify_index(index, sample=5) == []
         name = index.entry("step").collection
-    client = chromadb.PersistentClient(str(tmp_path / "index"), settings=_settings())
+    client = chromadb.PersistentClient(str(tmp_path / "index"), settings=chroma_settings())
     collection = client.get_collection(name, embedding_function=None)
     ids = collection.get()["ids"]
     collection.update(ids=ids, embeddings=np.random.default_rng(0).normal(size=(len(ids), 64)))

@@ -4,7 +4,7 @@ import pytest
 
 from catalogs import make_steps, small_catalog
 from encoders import WordEncoder
-from indexes import by_id, collections
+from indexes import by_id, collection_of, collections, store_of
 from multiretriever.core import (
     Catalog,
     EncoderError,
@@ -71,7 +71,7 @@ def test_a_change_of_metadata_embeds_nothing_and_removes_old_keys(index):
         assert len(retriever.retrieve("number0 number1 number2 number3 number4", "step", where={"owner": "kim"}, mode=mode)) == 4
         assert [hit.id for hit in retriever.retrieve("number0", "step", where={"team": "ops"}, mode=mode)] == [steps[0].id]
     # Chroma merges metadata, so that the old key would survive.
-    stored = index._store.collection(index.entry("step").collection).get(ids=[steps[0].id])["metadatas"][0]
+    stored = collection_of(index, "step").get(ids=[steps[0].id])["metadatas"][0]
     assert {key for key in stored if not key.startswith("_")} == {"team", "scope", "kind"}
     assert index.sync(changed(steps, 0, metadata={"team": "ops"})).types["step"] == TypeReport(unchanged=5)
 
@@ -270,8 +270,8 @@ def test_an_index_in_memory_is_its_own_and_gone_when_it_is_closed(catalog, encod
     two = Index.from_catalog(Catalog(make_steps(2)), encoder=encoder)
     one.close()
     assert len(two.catalog()) == 2
-    left = [item.name for item in chromadb.EphemeralClient(settings=two._store._client.get_settings()).list_collections()]
-    assert {name.split("-")[0] + "-" for name in left} == {two._store._prefix}
+    left = [item.name for item in chromadb.EphemeralClient(settings=store_of(two)._client.get_settings()).list_collections()]
+    assert {name.split("-")[0] + "-" for name in left} == {store_of(two)._prefix}
     two.close()
     with pytest.raises(StoreError, match="closed"):
         one.catalog()

@@ -10,6 +10,7 @@ import pytest
 
 from catalogs import make_steps
 from encoders import WordEncoder
+from indexes import store_of
 from multiretriever.core import Catalog, EncoderMismatchError, Index, IndexNotFoundError, MultiRetriever, Table
 from multiretriever.core.index.health import verify_index
 from processes import PATIENCE, run_python, start_python
@@ -82,7 +83,7 @@ def check_repaired(folder, clean, encoder):
         assert {item.id: item for item in index.catalog()} == {item.id: item for item in wanted()}
         assert verify_index(index, sample=200) == []
         assert answers(index) == clean
-        assert len(index._store.names()) == 3
+        assert len(store_of(index).names()) == 3
         assert index.manifest.complete
     # And so it is after it was closed: the checksums fit.
     with Index.open(folder, encoder=encoder) as index:
@@ -126,6 +127,15 @@ def test_killed_while_elements_are_deleted_and_updated(tmp_path, clean):
     assert run_python(CHILD, tmp_path / "index", "words", 600, "")[1] == "go\ndone"
     assert run_python(CHILD, tmp_path / "index", "words", 5, "sync:write_manifest")[0] == -signal.SIGKILL
     check_repaired(tmp_path / "index", clean, WordEncoder(dimension=DIMENSION))
+
+
+def test_killed_before_anything_was_written(tmp_path, clean):
+    folder, encoder = tmp_path / "index", WordEncoder(dimension=DIMENSION)
+    folder.mkdir()
+    (folder / "chroma.sqlite3").touch()
+    with pytest.raises(IndexNotFoundError, match="make one with"):
+        Index.open(folder, encoder=encoder)
+    check_repaired(folder, clean, encoder)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 0.8])

@@ -7,7 +7,7 @@ import pytest
 
 from catalogs import make_steps
 from encoders import WordEncoder
-from indexes import by_id, collections
+from indexes import by_id, collections, store_of
 from multiretriever.core import (
     Catalog,
     ElementType,
@@ -47,7 +47,7 @@ def test_a_new_generation_is_built_beside_the_old_which_answers(tmp_path, catalo
     try:
         assert slow.reached.wait(60)
         assert set(before) < set(collections(old))
-        old._store.manifests.clear()  # which are believed for a second
+        store_of(old).manifests.clear()  # which are believed for a second
         assert old.manifest.complete is False
         assert MultiRetriever(old).retrieve("send a message", "step")[0].id == "slack.post_message"
         with pytest.raises(EncoderMismatchError):
@@ -100,7 +100,7 @@ def test_other_indexes_on_the_same_store_are_not_touched(tmp_path, catalog, enco
 
 def test_collections_of_others_are_not_touched(tmp_path, catalog, encoder):
     index = Index.from_catalog(catalog, tmp_path / "index", encoder=encoder)
-    foreign = index._store._client.create_collection("multiretriever-notes", embedding_function=None)
+    foreign = store_of(index)._client.create_collection("multiretriever-notes", embedding_function=None)
     foreign.add(ids=["a"], embeddings=[[1.0, 2.0]])
     index.sync(catalog)
     assert foreign.count() == 1
@@ -173,7 +173,7 @@ def test_what_is_read_of_a_generation_that_is_being_dropped_is_read_anew(tmp_pat
             "lexical": lambda: [element_id for element_id in index.lexical("step").ids if element_id in post],
         }[what]
         assert read() == post
-        store, old, opened = index._store, index.entry("step").collection, index._store.collection
+        store, old, opened = store_of(index), index.entry("step").collection, store_of(index).collection
         try:
             register_element_type(ElementType("step", Step, "steps", filters=("kind",), text_version="next"), replace=True)
 
@@ -200,9 +200,9 @@ def test_a_swap_between_two_reads_is_noticed(index, catalog):
     try:
         index.sync(catalog)
         # As in another process that read the manifest just before.
-        index._store.manifests["multiretriever"] = (time.monotonic(), old)
+        store_of(index).manifests["multiretriever"] = (time.monotonic(), old)
         assert retriever.retrieve("send a message", "step")[0].id == "slack.post_message"
-        index._store.manifests["multiretriever"] = (time.monotonic(), old)
+        store_of(index).manifests["multiretriever"] = (time.monotonic(), old)
         assert len(index.catalog()) == len(catalog)
     finally:
         unregister_element_type("step")

@@ -9,9 +9,10 @@ from chromadb.utils import embedding_functions
 
 from catalogs import make_steps, small_catalog
 from encoders import WordEncoder
+from indexes import store_of
 from multiretriever.core import Catalog, EncoderMismatchError, Index, IndexNotFoundError, MultiRetriever, Step, StoreError
 from multiretriever.core.index.health import verify_index
-from multiretriever.core.index.store import _sessions
+from multiretriever.core.index.store import http_sessions
 from processes import PATIENCE, start_python
 
 
@@ -25,7 +26,7 @@ def client(server):
     opened = chromadb.HttpClient("127.0.0.1", server.port)
     yield opened
     opened.close()
-    for session in _sessions(opened):
+    for session in http_sessions(opened):
         session.close()
 
 
@@ -71,10 +72,10 @@ def test_many_collections_on_one_server_are_all_seen(server, client, name, encod
     for number in range(120):
         client.create_collection(f"{name}-other{number}", embedding_function=None)
     index = Index.from_catalog(Catalog(make_steps(3)), server.url, encoder=encoder, name=name)
-    assert len([item for item in index._store.names() if item.startswith(name)]) == 122
+    assert len([item for item in store_of(index).names() if item.startswith(name)]) == 122
     with Index.open(server.url, encoder=WordEncoder("new"), name=name, create=True) as new:
         new.sync(Catalog(make_steps(3)))
-        assert len([item for item in new._store.names() if item.startswith(name)]) == 122
+        assert len([item for item in store_of(new).names() if item.startswith(name)]) == 122
     index.close()
 
 
@@ -82,7 +83,7 @@ def test_closing_one_leaves_the_other_open(server, name, encoder):
     one = Index.from_catalog(small_catalog(), server.url, encoder=encoder, name=name)
     two = Index.open(server.url, encoder=encoder, name=name)
     one.close()
-    assert [session.is_closed for session in _sessions(one._store._client)] == [True, True]
+    assert [session.is_closed for session in http_sessions(store_of(one)._client)] == [True, True]
     assert len(two.catalog()) == len(small_catalog())
     two.close()
 
@@ -200,7 +201,7 @@ def test_a_collection_with_an_embedding_function_is_refused(server, client, name
             lambda: index.sync(small_catalog()),
             index.catalog,
         ):
-            index._store.manifests.clear()
+            store_of(index).manifests.clear()
             with pytest.raises(StoreError, match="'hostile'"):
                 action()
         if kind == "step":

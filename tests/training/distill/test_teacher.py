@@ -41,9 +41,9 @@ def test_scores_are_those_of_the_cross_encoder(teacher, lists):
 
     found = teacher.score(lists)
     for item, scores in zip(lists, found, strict=True):
-        query = teacher._reader.read(item.prompt)
+        query = teacher.query_reader.read(item.prompt)
         given = [(query, text) for text in item.candidates]
-        expected = [float(teacher._model.predict([one], activation_fn=torch.nn.Identity())[0]) for one in given]
+        expected = [float(teacher.model.predict([one], activation_fn=torch.nn.Identity())[0]) for one in given]
         assert scores == pytest.approx(expected, abs=1e-5)
     assert len({round(score, 6) for scores in found for score in scores}) > 4
 
@@ -51,7 +51,7 @@ def test_scores_are_those_of_the_cross_encoder(teacher, lists):
 def test_a_killed_run_goes_on_where_it_was(teacher, lists, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 2)
     whole = teacher.score(lists)
-    real, asked = teacher._model.predict, []
+    real, asked = teacher.model.predict, []
 
     def predict(pairs, **options):
         if len(asked) == 2:
@@ -59,7 +59,7 @@ def test_a_killed_run_goes_on_where_it_was(teacher, lists, tmp_path, monkeypatch
         asked.append(pairs)
         return real(pairs, **options)
 
-    monkeypatch.setattr(teacher._model, "predict", predict)
+    monkeypatch.setattr(teacher.model, "predict", predict)
     with pytest.raises(KeyboardInterrupt):
         teacher.score(lists, folder=tmp_path)
     (log,) = tmp_path.glob("scores-*.jsonl")
@@ -68,7 +68,7 @@ def test_a_killed_run_goes_on_where_it_was(teacher, lists, tmp_path, monkeypatch
     with log.open("a") as file:
         file.write('["half a li')
     done = []
-    monkeypatch.setattr(teacher._model, "predict", lambda pairs, **options: asked.append(pairs) or real(pairs, **options))
+    monkeypatch.setattr(teacher.model, "predict", lambda pairs, **options: asked.append(pairs) or real(pairs, **options))
     found = teacher.score(lists, folder=tmp_path, on_scored=lambda *numbers: done.append(numbers))
     assert [np.array(row) for row in found] == [pytest.approx(np.array(row), abs=1e-5) for row in whole]
     # Seven pairs: nine, of which "ask" with the texts of b and c stands in two lists.
@@ -79,18 +79,18 @@ def test_a_killed_run_goes_on_where_it_was(teacher, lists, tmp_path, monkeypatch
     assert lengths == sorted(lengths, reverse=True)
     # The half line is gone, and nothing is computed twice.
     assert len(ScoreLog(log).read()) == len(log.read_text().splitlines()) == 7
-    monkeypatch.setattr(teacher._model, "predict", lambda *_, **__: pytest.fail("scored before"))
+    monkeypatch.setattr(teacher.model, "predict", lambda *_, **__: pytest.fail("scored before"))
     assert teacher.score(lists, folder=tmp_path) == found
 
 
 def test_scores_that_are_not_finite(teacher, lists, monkeypatch):
-    monkeypatch.setattr(teacher._model, "predict", lambda pairs, **_: np.full(len(pairs), math.nan))
+    monkeypatch.setattr(teacher.model, "predict", lambda pairs, **_: np.full(len(pairs), math.nan))
     with pytest.raises(EncoderError, match="not finite"):
         teacher.score(lists)
 
 
 def test_the_newest_part_of_a_query_is_read(teacher):
-    reader = QueryReader(teacher._model.tokenizer, 32)
+    reader = QueryReader(teacher.model.tokenizer, 32)
     prompt = Prompt("Represent this:", "flow: " + "old step " * 40 + "\nannotation: tell the team", "step.flow")
     assert reader.read(prompt).endswith("old step \nannotation: tell the team")
     assert len(reader.token_starts(reader.read(prompt))) <= reader.window == 18

@@ -42,7 +42,7 @@ class IndexFolder:
             StoreError: The folder cannot be written, or holds something else.
         """
         try:
-            if not create and not (self.path / DATABASE).exists():
+            if not create and not self._begun():
                 raise IndexNotFoundError(
                     f"there is no index at {self.path}; make one with: multiretriever index CATALOG --index {self.path}"
                 )
@@ -57,6 +57,13 @@ class IndexFolder:
         except IndexDamagedError:
             self.release()
             raise
+
+    def _begun(self) -> bool:
+        """Whether Chroma wrote anything: a first sync that is killed at once leaves an empty database, and nothing beside it."""
+        database = self.path / DATABASE
+        if not database.exists():
+            return False
+        return database.stat().st_size > 0 or any(file.is_dir() or file.name == _CHECKSUMS for file in self.path.iterdir())
 
     def _acquire(self) -> None:
         try:
@@ -100,7 +107,7 @@ class IndexFolder:
         if database.exists():
             with database.open("rb") as file:
                 magic = file.read(len(_SQLITE_MAGIC))
-            if magic != _SQLITE_MAGIC:
+            if magic != _SQLITE_MAGIC and self._begun():
                 raise self._damaged(f"{DATABASE} is {'empty' if not magic else 'no SQLite database'}")
         for name, expected in self._read_checksums().items():
             file_path = self.path / name

@@ -151,7 +151,7 @@ class Store:
                     self.drop(name)
             with self.translated():
                 self._client.close()
-                for session in _sessions(self._client):  # which Chroma leaves open
+                for session in http_sessions(self._client):  # which Chroma leaves open
                     session.close()
         finally:
             if self._folder:
@@ -190,7 +190,8 @@ def open_store(location: str | Path | None, *, create: bool = False, timeout: fl
     return _open_folder(Path(location), create)
 
 
-def _settings() -> Any:
+def chroma_settings() -> Any:
+    """Returns the settings of every client of Chroma: no telemetry."""
     from chromadb.config import Settings
 
     return Settings(anonymized_telemetry=False)
@@ -220,7 +221,7 @@ def _open_folder(path: Path, create: bool) -> Store:
         folder = IndexFolder(path)
         folder.prepare(create=create)
         try:
-            client = chromadb.PersistentClient(str(path), settings=_settings())
+            client = chromadb.PersistentClient(str(path), settings=chroma_settings())
         except BaseException as error:  # the Rust core panics as a BaseException
             folder.release()
             if not isinstance(error, Exception) and not _is_panic(error):
@@ -261,7 +262,7 @@ def _open_server(url: str, timeout: float) -> Store:
             host=parts.hostname or "",
             port=port,
             ssl=parts.scheme == "https",
-            settings=_settings(),
+            settings=chroma_settings(),
         )
         _bound_waits(client, timeout)
     except Exception as error:  # httpx's classes, and ValueError of Chroma for a server that is down
@@ -284,7 +285,8 @@ def _split_url(url: str) -> tuple[SplitResult, int]:
     return parts, port or (443 if parts.scheme == "https" else 80)
 
 
-def _sessions(client: Any) -> list[httpx.Client]:
+def http_sessions(client: Any) -> list[httpx.Client]:
+    """Returns the HTTP sessions that a client of a Chroma server holds open."""
     import httpx
 
     servers = (getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None)))
@@ -295,7 +297,7 @@ def _sessions(client: Any) -> list[httpx.Client]:
 def _bound_waits(client: Any, timeout: float) -> None:
     import httpx
 
-    sessions = _sessions(client)
+    sessions = http_sessions(client)
     if not sessions:
         raise StoreError("this version of chromadb keeps its HTTP session elsewhere; waits cannot be bounded")
     for session in sessions:

@@ -156,11 +156,11 @@ class CrossEncoderTeacher:
         """
         if max_tokens < 8 or batch_size < 1:
             raise ParameterError(f"max_tokens is at least 8 and batch_size 1, got {max_tokens}, {batch_size}")
-        self._model = load_cross_encoder(path, max_tokens=max_tokens, device=device)
+        self.model = load_cross_encoder(path, max_tokens=max_tokens, device=device)
         if precision == "bfloat16":
-            self._model.bfloat16()
+            self.model.bfloat16()
         self._batch_size = batch_size
-        self._reader = QueryReader(self._model.tokenizer, max_tokens)
+        self.query_reader = QueryReader(self.model.tokenizer, max_tokens)
         self.name = Path(path).resolve().name
         files = sorted({file for pattern in ("*.safetensors", "*.bin", "tokenizer.json") for file in Path(path).rglob(pattern)})
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
@@ -176,7 +176,7 @@ class CrossEncoderTeacher:
         Raises:
             EncoderError: A score is not finite.
         """
-        queries = {item.query: self._reader.read(item.prompt) for item in lists}
+        queries = {item.query: self.query_reader.read(item.prompt) for item in lists}
         keys = [[key_of(queries[item.query], text) for text in item.candidates] for item in lists]
         wanted = {
             key: (queries[item.query], text)
@@ -199,7 +199,7 @@ class CrossEncoderTeacher:
     def _scores(self, texts: Sequence[tuple[str, str]], keys: Sequence[str]) -> dict[str, float]:
         import torch
 
-        values = self._model.predict(
+        values = self.model.predict(
             list(texts), batch_size=self._batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
         )
         if not np.all(np.isfinite(values)):
