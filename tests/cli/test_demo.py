@@ -23,8 +23,8 @@ def test_it_shows_what_was_found_for_each_clause_then_the_flow_and_the_check(dem
     for words in ("core.daily", "\n\nlook up incident tasks that do not", "core.look_up_records", "itsm.incident_task"):
         assert words in found
     assert "\nfield" in found
-    flow, _, verdict = written.rpartition("\nValid: ")
-    assert verdict.startswith("every name is in the catalog (1 steps, 1 tables, ")
+    flow, _, verdict = written.rpartition("\nEvery name is in the catalog ")
+    assert verdict.startswith("(1 step, 1 table, ")
     assert [step.definition for step in Flow.from_yaml(flow).steps] == ["core.look_up_records"]
 
 

@@ -27,7 +27,7 @@ def demo(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show the whole of it on the bundled catalog of an IT service desk.
+    """Show everything on the bundled catalog of an IT service desk.
 
     Indexes the catalog (only the first time takes seconds), retrieves a step, its table and fields for each clause of the
     requirement, and drafts a flow of them in which every name exists. Exits with 1 if a name in it does not exist.
@@ -73,6 +73,8 @@ def _show(draft: Draft) -> None:
     write(f"\nflow\n{clean(draft.flow.to_yaml())}")
     if draft.check.valid:
         check = draft.check
-        write(f"Valid: every name is in the catalog ({check.steps} steps, {check.tables} tables, {check.fields} fields).")
+        counts = ((check.steps, "step"), (check.tables, "table"), (check.fields, "field"))
+        names = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
+        write(f"Every name is in the catalog ({names}). Whether the flow does what was meant, a person has to say.")
     else:
         write("\n".join(["Not valid:", *(f"  {clean(str(finding))}" for finding in draft.check.findings)]))

@@ -57,7 +57,8 @@ def _missing(package: str) -> MissingDependencyError:
 RECALL = "recall"
 NDCG = "ndcg@10"
 MRR = "mrr@10"
-MEASURES = (RECALL, NDCG, MRR)
+TITLES = {RECALL: "Recall", NDCG: "nDCG@10", MRR: "MRR@10"}
+MEASURES = tuple(TITLES)
 _DEPTH = 10
 
 Values = NDArray[np.float64]

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from multiretriever.core.errors import ParameterError
 from multiretriever.datasets.checks import Leak
-from multiretriever.evaluation.measures import MEASURES, PERMUTATIONS, RECALL, Sample, holm, interval, p_value
+from multiretriever.evaluation.measures import MEASURES, PERMUTATIONS, RECALL, TITLES, Sample, holm, interval, p_value
 from multiretriever.evaluation.systems import SystemInfo
 
 KEYS = ("dataset", "element_type", "kind", "language")
@@ -111,7 +111,7 @@ class Table(pydantic.BaseModel):
         """The measure with its cut."""
         cuts = {row.k for row in self.rows}
         if self.measure != RECALL:
-            return {"ndcg@10": "nDCG@10", "mrr@10": "MRR@10"}[self.measure]
+            return TITLES[self.measure]
         return f"Recall@{cuts.pop()}" if len(cuts) == 1 and None not in cuts else "Recall@k"
 
 

@@ -270,7 +270,9 @@ def test_an_index_in_memory_is_its_own_and_gone_when_it_is_closed(catalog, encod
     two = Index.from_catalog(Catalog(make_steps(2)), encoder=encoder)
     one.close()
     assert len(two.catalog()) == 2
-    left = [item.name for item in chromadb.EphemeralClient(settings=store_of(two)._client.get_settings()).list_collections()]
+    client = chromadb.EphemeralClient(settings=store_of(two)._client.get_settings())
+    left = [item.name for item in client.list_collections()]
+    client.close()
     assert {name.split("-")[0] + "-" for name in left} == {store_of(two)._prefix}
     two.close()
     with pytest.raises(StoreError, match="closed"):
