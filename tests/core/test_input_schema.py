@@ -175,6 +175,50 @@ def test_definitions_of_one_name_are_told_apart(tmp_path):
     assert not fits(step.input_schema, {"b": "x"})
 
 
+PET = {"type": "object", "required": ["id", "name"], "properties": {"id": {"readOnly": True}, "name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "patternProperties": {"^x-": {"type": "string"}}, "additionalProperties": False}, {"x-a": "b"}),
+        ({"patternProperties": {"^x-": {}}, "additionalProperties": {"type": "integer"}}, {"x-a": "b"}),
+        ({"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}}, ["a", 1]),
+        ({"nullable": True, "allOf": [{"$ref": "#/components/schemas/Pet"}]}, None),
+        ({"nullable": True, "type": "string", "oneOf": [{"enum": ["x"]}, {"enum": ["y"]}]}, None),
+        ({"nullable": True, "anyOf": [{"type": "string"}]}, None),
+        ({"$ref": "#/components/schemas/Pet"}, {"name": "Rex"}),
+        ({"type": ["string", "string", "null"]}, None),
+        ({"required": ["q", "q"]}, {"q": 1}),
+    ],
+)
+def test_what_fits_the_whole_fits_what_is_kept(tmp_path, schema, value):
+    assert fits(schema_of(tmp_path, schema, Pet=PET), {"a": value})
+
+
+def test_what_may_be_null_is_checked_where_it_is_not(tmp_path):
+    schema = schema_of(tmp_path, {"nullable": True, "allOf": [{"$ref": "#/components/schemas/Pet"}]}, Pet=PET)
+    assert fits(schema, {"a": {"name": "Rex"}})
+    assert not fits(schema, {"a": {"name": 5}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"oneOf": [{"properties": {"x": {}}}, {"properties": {"y": {}}}]},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "object"},
+        {"allOf": [{"properties": {"y": {}}}, {"anyOf": [{"properties": {"x": {}}}]}]},
+        {"properties": {"y": {}}, "additionalProperties": True},
+    ],
+)
+def test_a_body_that_names_not_all_of_it_is_open(tmp_path, body):
+    content = {"text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": body}, "a/json": {}}
+    operation = {"operationId": "g", "requestBody": {"content": content}}
+    document = {"openapi": "3.1.0", "info": {"title": "X"}, "paths": {"/a": {"post": operation}}}
+    assert fits(steps_of(tmp_path, document, "x.json")["X.g"].input_schema, {"x": "a"})
+
+
 def test_swagger_2(tmp_path):
     document = {
         "swagger": "2.0",
@@ -238,6 +282,17 @@ class TestHostileDocuments:
         schema = self.timed(tmp_path, {"type": "object", "properties": {"small": {"type": "integer"}, "large": part}})
         inner = schema["properties"]["a"]["properties"]
         assert inner == {"small": {"type": "integer"}, "large": {"type": part["type"]}}
+
+    def test_of_more_properties_than_there_is_room_for_the_required_ones_are_kept(self, tmp_path):
+        names = [f"property_{number}" for number in range(5_000)]
+        tool = {"name": "a", "inputSchema": {"properties": {name: {"type": "string"} for name in names}, "required": names[-3:]}}
+        (step,) = Catalog.from_source(ToolSource([tool])).of("step")
+        schema = step.input_schema
+        assert MAX_SCHEMA - 1_000 < len(json.dumps(schema)) <= MAX_SCHEMA
+        assert schema["required"] == names[-3:]
+        assert Step(name="a", input_schema=schema).input_schema == schema
+        assert fits(schema, {name: "x" for name in names})
+        assert not fits(schema, {name: "x" for name in names[:-1]})
 
     def test_what_is_near_is_kept_before_what_is_deep(self, tmp_path):
         def tree(depth):
@@ -309,6 +364,28 @@ class TestTools:
         schema = self.schema({"type": "object", **either})
         assert fits(schema, {"a": 1})
         assert not fits(schema, {})
+
+    def test_a_schema_that_says_nothing_of_its_properties_takes_any(self):
+        (step,) = Catalog.from_source(ToolSource([{"name": "a", "inputSchema": {"type": "object"}}])).of("step")
+        assert fits(step.input_schema, {"x": 1})
+        (step,) = Catalog.from_source(ToolSource([{"name": "a", "inputSchema": {"type": "object", "properties": {}}}])).of("step")
+        assert not fits(step.input_schema, {"x": 1})
+
+    def test_one_of_python_may_hold_itself(self):
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}, "allOf": []}
+        schema["allOf"].append(schema)
+        schema["properties"]["b"] = schema
+        (step,) = Catalog.from_source(ToolSource([{"name": "a", "inputSchema": schema}])).of("step")
+        assert [item.name for item in step.inputs] == ["a", "b"]
+        assert len(json.dumps(Step(name="a", input_schema=schema).input_schema)) <= MAX_SCHEMA
+
+    def test_it_is_written_once_and_not_at_every_search(self, monkeypatch):
+        tool = {"name": "a", "inputSchema": {"properties": {"x": {"type": "string"}}}}
+        catalog = Catalog.from_source(ToolSource([tool]))
+        with Index.from_catalog(catalog, encoder=WordEncoder()) as index:
+            monkeypatch.setattr("multiretriever.core.elements.bounded_schema", lambda _: pytest.fail("written again"))
+            (hit,) = MultiRetriever(index).retrieve("a", "step", k=1)
+            assert hit.element == next(iter(index.catalog().of("step"))) == next(iter(Catalog.from_source(ToolSource([tool]))))
 
     def test_a_tool_without_a_schema_has_none(self):
         assert self.schema(None) is None

@@ -1,11 +1,13 @@
+import copy
 import itertools
+import pickle
 
 import pytest
 import yaml
 
 from multiretriever.core import Flow, InstructionSet, QueryContext
 from multiretriever.core.errors import InstructionError
-from multiretriever.core.instructions import ANY_TYPE, Template
+from multiretriever.core.instructions import ANY_TYPE, Prompt, Template
 
 DEFAULT = InstructionSet.default()
 FLOW = {"requirement": "greet", "steps": [{"annotation": "find", "order": 1, "inputs": {"a": 1}}]}
@@ -151,3 +153,11 @@ def test_a_type_without_template_is_an_error_that_says_what_to_add():
         only.prompt("x", "table", QueryContext())
     with pytest.raises(InstructionError, match="'step'"):
         only.prompt("x", "step", QueryContext(scope="a"))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda prompt: pickle.loads(pickle.dumps(prompt))])
+def test_a_prompt_can_be_copied_and_sent_to_another_process(copied):
+    prompt = Prompt("Find:", "scope: slack\nquery: post", "step.scope", bare="slack\npost")
+    made = copied(prompt)
+    assert (made, type(made)) == (prompt, Prompt)
+    assert vars(made) == vars(prompt)

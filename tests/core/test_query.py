@@ -7,7 +7,7 @@ import yaml
 from multiretriever.core import Flow, InstructionSet, ParameterError, QueryContext
 from multiretriever.core.errors import QueryError
 from multiretriever.core.prompts import make_prompt
-from multiretriever.core.query import MAX_QUERY, check_context, check_k, check_mode, check_query
+from multiretriever.core.query import MAX_QUERY, SearchOptions, check_context, check_k, check_mode, check_query
 
 
 def test_a_query_is_returned_as_it_is():
@@ -118,3 +118,10 @@ def test_an_encoder_without_instructions_is_given_no_instruction_and_no_flow():
         make_prompt(" ", "step", instructions=None)
     with pytest.raises(ParameterError):
         make_prompt("x", "step", {"scope": 5}, instructions=None)
+
+
+def test_options_are_no_longer_the_callers_mapping():
+    where = {"scope": "core"}
+    options = SearchOptions(where=where)
+    where["scope"] = "z"
+    assert options.where == {"scope": "core"}

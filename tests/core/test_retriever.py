@@ -230,3 +230,9 @@ def test_threads_share_a_retriever(retriever):
     assert [item["step"][0] for item in grounded] == [
         hits[0] for hits in (retriever.retrieve(query, "step") for query in queries)
     ]
+
+
+@pytest.mark.parametrize("options", [5, {"k": 3}])
+def test_a_search_takes_options_and_nothing_else(retriever, options):
+    with pytest.raises(ParameterError, match=r"expected SearchOptions, got (int|dict)"):
+        retriever.search(["message"], "step", options)

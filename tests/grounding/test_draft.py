@@ -171,6 +171,17 @@ def test_a_bad_requirement_is_refused(zoo, requirement):
         draft_flow(zoo, requirement)
 
 
+def test_a_clause_that_says_when_asks_for_no_action_where_the_catalog_has_no_trigger():
+    made = drafted("Every day, find rows of animal.", [item for item in ZOO if getattr(item, "kind", "") != "trigger"])
+    assert [part.step and part.step.id for part in made.parts] == [None, "base.find_rows"]
+    assert [part.annotation for part in made.flow.steps] == ["find rows of animal"]
+
+
+def test_half_of_a_character_is_none(zoo):
+    flow = draft_flow(zoo, "find rows of animal \ud800").flow
+    assert Flow.from_yaml(flow.to_yaml()) == flow
+
+
 @pytest.mark.parametrize("left_out", ["trigger", "logic", "action"])
 def test_a_catalog_without_a_kind_of_step(left_out):
     made = drafted(REQUIREMENT, (*(step for step in STEPS if step.kind != left_out), *TABLES, *FIELDS))

@@ -29,7 +29,8 @@ def one(**values):
 
 
 def tool(step, parameters=None, call=lambda step, arguments: arguments, **options):
-    (made,) = step_tools(Catalog([step.model_copy(update={"input_schema": parameters})]), call, **options)
+    step = step if parameters is None else step.model_copy(update={"input_schema": parameters})
+    (made,) = step_tools(Catalog([step]), call, **options)
     return made
 
 
@@ -128,6 +129,37 @@ def test_a_model_is_shown_no_references_and_not_too_much():
     assert "$ref" not in str(schema.parameters)
     assert len(json.dumps(schema.parameters)) <= 16 * 1024
     assert schema.problems({"node": {"a": {"b": 1}}}) == ["node.a.b: 1 is not of type 'object'"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1e999", "10**5000"])
+@pytest.mark.parametrize("schema", [{"type": "number", "multipleOf": 0.01}, {"type": "number"}, {}])
+def test_numbers_that_json_does_not_have(schema, value):
+    check = one(name="a", input_schema={"properties": {"x": schema}})
+    (found,) = check.problems({"x": 10**5_000 if value == "10**5000" else json.loads(value)})
+    assert found == "expected numbers of JSON, got NaN, an infinite one, or one with thousands of digits"
+    assert check.problems({"x": 10**400}) == []
+
+
+def test_multiples_are_exact():
+    check = one(name="a", input_schema={"properties": {"x": {"type": "number", "multipleOf": 0.01}}})
+    assert [cents for cents in range(10_000) if check.problems({"x": cents / 100})] == []
+    assert check.problems({"x": 0.005}) == ["x: 0.005 is not a multiple of 0.01"]
+
+
+def test_of_alternatives_that_were_shortened_more_than_one_may_fit():
+    tails = [{"type": "string", "pattern": "^usr_"}, {"type": "string", "pattern": "^grp_"}]
+    check = one(name="a", input_schema={"properties": {"x": {"oneOf": tails}}})
+    assert check.problems({"x": "usr_1"}) == []
+    assert check.problems({"x": 1}) == ["x: 1 is not valid under any of the given schemas"]
+
+
+def test_of_many_inputs_a_model_is_shown_those_that_it_must_give():
+    names = [f"p{number}" for number in range(800)]
+    properties = {name: {"type": "string", "description": "what it is for " * 5} for name in names}
+    made = one(name="a", input_schema={"properties": properties, "required": ["p799"]})
+    assert made.parameters["required"] == ["p799"]
+    assert 300 < len(made.parameters["properties"]) < 800
+    assert "p799" in made.parameters["properties"]
 
 
 def test_problems_are_few_and_short():

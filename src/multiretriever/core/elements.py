@@ -16,7 +16,7 @@ from pydantic import ConfigDict, StringConstraints
 
 from multiretriever.core.errors import ElementTypeError
 from multiretriever.core.flows import Flow
-from multiretriever.core.input_schema import bounded_schema
+from multiretriever.core.input_schema import STORED, BoundedSchema, bounded_schema
 from multiretriever.core.instructions import Template
 from multiretriever.core.names import split_words
 from multiretriever.core.query import MAX_INTEGER
@@ -123,8 +123,10 @@ class Step(Element):
 
     @pydantic.field_validator("input_schema", mode="before")
     @classmethod
-    def _bound_schema(cls, value: Any) -> Any:
-        return bounded_schema(value) if isinstance(value, Mapping) else value
+    def _bound_schema(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        # What a source or an index hands over was bounded before; to do so again takes longer than a search.
+        is_bounded = isinstance(value, BoundedSchema) or info.context == STORED
+        return bounded_schema(value) if isinstance(value, Mapping) and not is_bounded else value
 
 
 class Table(Element):

@@ -18,12 +18,23 @@ from multiretriever.core.yaml_io import PlainScalar, ValuePath, is_deep, resolve
 
 Schema = dict[str, Any]
 
+
+STORED = "stored"
+"""Pydantic's context while an element is read that an index wrote: its schema is bounded already."""
+
+
+class BoundedSchema(Schema):
+    """A schema that was written as a step keeps it, and need not be written again."""
+
+
 TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 MAX_SCHEMA = 64 * 1024
 """Most characters of JSON that a step keeps of the schema of its inputs."""
 _SIGNED = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _NUMBERS = (*_SIGNED, "multipleOf")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+# What these say of the rest, beside keywords that are not kept, would be said of too much.
+_OF_THE_REST = (("items", "prefixItems"), ("additionalProperties", "patternProperties"))
 # Parts nested deeper are not kept; what reads JSON back gives up at about 200 levels.
 _MAX_LEVELS = 32
 _REFERENCE = "#/$defs/"
@@ -79,7 +90,8 @@ class SchemaWriter:
 
     Kept are types, choices, bounds, formats, titles, descriptions, defaults, properties, items and alternatives. Left out are
     keywords that are wrong or not among these, and patterns: one of a document may take forever to match. What passes
-    the limit or 32 levels, breadth first, keeps its type alone.
+    the limit or 32 levels, breadth first, keeps its type alone. What fits the whole schema fits the one that is written, where
+    ``oneOf`` is read as ``anyOf``: of shortened alternatives more than one may fit.
 
     Args:
         references: The schemas of the document; a part that many steps share is read once.
@@ -95,16 +107,17 @@ class SchemaWriter:
         self._names: dict[ValuePath, str] = {}
         self._taken: dict[str, int] = {}
 
-    def schema(self, node: Node) -> Schema:
+    def schema(self, node: Node) -> BoundedSchema:
         """Writes a schema."""
         return self._write(self._part(node))
 
-    def object_schema(self, inputs: Iterable[Input], whole: Node | None = None) -> Schema:
-        """Writes the schema of an object with the inputs as properties and, unless ``whole`` says else, no others.
+    def object_schema(self, inputs: Iterable[Input], whole: Node | None = None, *, closed: bool = True) -> BoundedSchema:
+        """Writes the schema of an object with the inputs as properties.
 
         Args:
             inputs: The inputs.
             whole: The schema that they were read from, where there is one; its alternatives hold beside them.
+            closed: Whether the object has no other properties, where ``whole`` does not say.
         """
         inputs = list(inputs)
         own: Schema = {
@@ -123,12 +136,13 @@ class SchemaWriter:
             stated = self._part(found)
             below += [part for part in stated.below if part.keyword in ("additionalProperties", "anyOf", "oneOf")]
             own |= {key: value for key, value in stated.own.items() if key == "additionalProperties"}
-        if all(part.keyword == "properties" for part in below):
+            closed = self._references.is_closed(found)
+        if closed and all(part.keyword == "properties" for part in below):
             own.setdefault("additionalProperties", False)
         return self._write(self._sized(own, below, None, {"type": "object"}))
 
-    def _write(self, root: _Part) -> Schema:
-        schema: Schema = dict(root.kind)
+    def _write(self, root: _Part) -> BoundedSchema:
+        schema = BoundedSchema(root.kind)
         definitions: dict[str, Schema] = {}
         left = self._limit - len('"$defs": {}, ') - _length(root.kind)
         waiting: deque[_Waiting] = deque([_Waiting(root, schema, {})])
@@ -141,6 +155,9 @@ class SchemaWriter:
             target = self._part(part.target) if part.target is not None and name not in definitions else None
             cost = part.size + 2 - _length(part.kind)
             cost += len(name) + 6 + _length(target.kind) if target is not None else 0
+            if cost > left and place.level == 0:
+                part = self._trimmed(part, left + _length(part.kind) - 2)
+                cost = part.size + 2 - _length(part.kind)
             if cost > left:
                 continue
             left -= cost
@@ -170,6 +187,22 @@ class SchemaWriter:
         merged = self._sized(found.own | own.own, below, None, own.kind)
         return place._replace(part=merged, above=place.above | {target.path})
 
+    def _trimmed(self, part: _Part, room: int) -> _Part:
+        """Returns an object with the properties that there is room for, the required ones first; others may be given too."""
+        own = {key: value for key, value in part.own.items() if key not in ("required", "additionalProperties")}
+        required = set(part.own.get("required", ()))
+        room -= self._sized(own | {"required": []}, [], None, part.kind).size + len('"properties": {}, ')
+        properties = [below for below in part.below if below.keyword == "properties"]
+        kept = set[str]()
+        for below in sorted(properties, key=lambda below: below.key not in required):
+            cost = _length(below.key) + 4 + _length(self._kind(below.node) | below.beside)
+            cost += _length(below.key) + 2 if below.key in required else 0
+            if cost <= room:
+                room -= cost
+                kept.add(below.key)
+        own["required"] = [name for name in part.own.get("required", ()) if name in kept]
+        return self._sized(own, [below for below in properties if below.key in kept], part.target, part.kind)
+
     def _name(self, path: ValuePath) -> str:
         """Returns the name of a definition: the last word of its path, and a number where another one has it."""
         if path not in self._names:
@@ -192,14 +225,16 @@ class SchemaWriter:
         is_reference = isinstance(node.value.get("$ref"), str)
         target = self._references.follow(node, report=False) if is_reference else None
         below: list[_Below] = []
-        for keyword in ("items", "additionalProperties"):
-            if isinstance((part := node.child(keyword)).value, Mapping):
+        for keyword, unless in _OF_THE_REST:
+            if isinstance((part := node.child(keyword)).value, Mapping) and unless not in node.value:
                 below.append(_Below(keyword, "", part, {}))
         properties = node.child("properties")
         if isinstance(properties.value, Mapping):
             below += [_Below("properties", _text(key), properties.child(key), {}) for key in properties.value]
-        below += [_Below(keyword, "", part, {}) for keyword in ALTERNATIVES for part in node.child(keyword).items()]
+        below += _alternatives(node)
         own = _own_keywords(node) | ({"properties": {}} if properties.value == {} else {})
+        if "required" in own:  # what only answers hold is not asked for
+            own["required"] = [name for name in own["required"] if not self._references.is_read_only(properties.child(name))]
         if target is not None and not self._inline:
             own["$ref"] = _REFERENCE + self._name(target.path)
         return self._sized(own, below, target, self._kind(node))
@@ -215,7 +250,7 @@ class SchemaWriter:
         return _type(found.value) if found is not None and isinstance(found.value, Mapping) else {}
 
 
-def bounded_schema(schema: Mapping[str, Any]) -> Schema:
+def bounded_schema(schema: Mapping[str, Any]) -> BoundedSchema:
     """Writes the schema of an object as a step keeps it; one that was written before stays as it is.
 
     Raises:
@@ -225,13 +260,25 @@ def bounded_schema(schema: Mapping[str, Any]) -> Schema:
     if stated != "object":
         raise ValueError(f"expected the JSON schema of an object, got the type {stated!r}")
     writer = SchemaWriter(References(schema, lambda message, path: None))
-    return {"type": "object"} | writer.schema(Node(schema))
+    return BoundedSchema({"type": "object"} | writer.schema(Node(schema)))
 
 
 def inlined_schema(schema: Mapping[str, Any], limit: int) -> Schema:
     """Writes a schema without references, which not all chat models and frameworks read, in at most ``limit`` characters."""
     writer = SchemaWriter(References(schema, lambda message, path: None), limit=limit, inline=True)
     return writer.schema(Node(schema))
+
+
+def _alternatives(node: Node) -> list[_Below]:
+    """Returns the alternatives below a schema; a value that may be null has null among them."""
+    found = {keyword: node.child(keyword).items() for keyword in ALTERNATIVES}
+    if is_true(node.value.get("nullable")):  # OpenAPI 3.0
+        null = Node({"type": "null"}, (*node.path, "nullable"))
+        # "nullable" beside "allOf" is how a reference that may be null is written there.
+        one = found.pop("allOf")
+        found["anyOf"] = found["anyOf"] or (one if len(one) == 1 else [])
+        found = {keyword: [*parts, null] for keyword, parts in found.items() if parts}
+    return [_Below(keyword, "", part, {}) for keyword, parts in found.items() for part in parts]
 
 
 def _place(schema: Schema, keyword: str, key: str, part: Schema) -> None:
@@ -270,9 +317,13 @@ def _own_keywords(node: Node) -> Schema:
             schema |= _written(key, str(values[key]))
     required = values.get("required")
     if isinstance(required, list):
-        schema |= _written("required", [str(name) for name in required if isinstance(name, str)])
+        schema |= _written("required", list(dict.fromkeys(str(name) for name in required if isinstance(name, str))))
     others = values.get("additionalProperties")
-    if isinstance(others, bool | PlainScalar) and isinstance(flag := resolve_scalars(others), bool):
+    if (
+        isinstance(others, bool | PlainScalar)
+        and isinstance(flag := resolve_scalars(others), bool)
+        and not values.get("patternProperties")
+    ):
         schema["additionalProperties"] = flag
     return schema | _bounds(values)
 
@@ -280,7 +331,8 @@ def _own_keywords(node: Node) -> Schema:
 def _type(values: Mapping[str, Any]) -> Schema:
     """Returns the type; a value that may be null has null beside it."""
     stated = values.get("type")
-    types = [str(name) for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str) and name in TYPES]
+    named = [str(name) for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str) and name in TYPES]
+    types = list(dict.fromkeys(named))
     if is_true(values.get("nullable")) and types and "null" not in types:  # OpenAPI 3.0
         types.append("null")
     return {"type": types[0] if len(types) == 1 else types} if types else {}

@@ -66,6 +66,10 @@ class Prompt(str):
         prompt.bare = body if bare is None else bare
         return prompt
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str, str | None], dict[str, str]]:
+        """Returns what copies and pickles are made of."""
+        return (self.instruction, self.body, self.template), {"bare": self.bare}
+
     @property
     def text(self) -> str:
         """What the encoder reads, as plain text."""

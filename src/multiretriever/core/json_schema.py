@@ -16,6 +16,8 @@ from referencing.exceptions import Unresolvable
 from multiretriever.core.yaml_io import PlainScalar, ValuePath, is_null, name_of, resolve_scalar
 
 ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+# Keywords by which an object has properties that are not named beside them.
+_MORE_PROPERTIES = ("patternProperties", "anyOf", "oneOf")
 # Schemas in which the type of a value is looked for, where its own does not state one.
 _MAX_SEARCHED = 200
 
@@ -109,12 +111,13 @@ class References:
         """Yields the top-level properties of an object's schema, with those of the schemas that it is put together of."""
         found: dict[str, Node] = {}
         required: set[str] = set()
-        waiting, seen = [schema], set[ValuePath]()
+        # By identity: code can hand over a schema that holds itself.
+        waiting, seen = [schema], set[int]()
         while waiting:
             node = self.follow(waiting.pop())
-            if node is None or node.path in seen:
+            if node is None or (isinstance(node.value, Mapping) and id(node.value) in seen):
                 continue
-            seen.add(node.path)
+            seen.add(id(node.value))
             if not isinstance(node.value, Mapping | bool):
                 self._report(f"expected a mapping as a schema, got {name_of(node.value)}", node.path)
                 continue
@@ -160,6 +163,23 @@ class References:
             options = [option for key in ALTERNATIVES for option in node.child(key).items()]
             waiting.extend(reversed(options[:_MAX_SEARCHED]))
         return "any"
+
+    def is_closed(self, schema: Node) -> bool:
+        """Tells whether an object has only the properties that its schema, and those that it is put together of, name."""
+        waiting, seen, is_named = [schema], set[int](), False
+        while waiting:
+            node = self.follow(waiting.pop(), report=False)
+            if node is None:
+                return False
+            if not isinstance(node.value, Mapping) or id(node.value) in seen:
+                continue
+            seen.add(id(node.value))
+            others = node.value.get("additionalProperties")
+            if is_true(others) or isinstance(others, Mapping) or any(node.value.get(key) for key in _MORE_PROPERTIES):
+                return False
+            is_named = is_named or isinstance(node.value.get("properties"), Mapping)
+            waiting.extend(node.child("allOf").items())
+        return is_named
 
     def is_read_only(self, schema: Node) -> bool:
         """Tells whether a schema is that of a value which only answers hold."""

@@ -117,6 +117,8 @@ class SearchOptions:
         object.__setattr__(self, "context", check_context(self.context))
         if self.where is not None and not isinstance(self.where, Mapping):
             raise _not_a_filter(self.where)
+        if self.where is not None:
+            object.__setattr__(self, "where", dict(self.where))
         if self.mode is not None:
             check_mode(self.mode)
 

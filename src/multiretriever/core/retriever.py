@@ -270,6 +270,8 @@ class MultiRetriever:
         """
         if isinstance(queries, str) or not isinstance(queries, Sequence):
             raise ParameterError(f"queries is a list of texts (got {type(queries).__name__})")
+        if not isinstance(options, SearchOptions | None):
+            raise ParameterError(f"options: expected SearchOptions, got {type(options).__name__}")
         chosen = options or SearchOptions()
         request = self._request(element_type, chosen)
         known = _one_each(chosen.context, contexts, len(queries))

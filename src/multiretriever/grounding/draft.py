@@ -19,6 +19,7 @@ from multiretriever.core.elements import Step, Table
 from multiretriever.core.flow_references import Condition, write_conditions
 from multiretriever.core.flows import Flow, FlowStep, Trigger
 from multiretriever.core.names import split_words
+from multiretriever.core.query import check_query
 from multiretriever.core.retriever import Hit, MultiRetriever
 from multiretriever.grounding.flow_check import FlowCheck, check_flow, repair_flow
 
@@ -86,7 +87,7 @@ def draft_flow(retriever: MultiRetriever, requirement: str, *, catalog: Catalog 
         QueryError: The requirement is empty, not text, or too long.
         StoreError: The index cannot be read.
     """
-    retriever.prompt(requirement, "step")  # checks the requirement as every query is checked
+    requirement = check_query(requirement)
     catalog = catalog or retriever.index.catalog()
     finder = _Finder(retriever, catalog)
     parts = finder.fields(finder.tables(finder.steps(split_clauses(requirement)[:MAX_CLAUSES])))
@@ -110,8 +111,9 @@ class _Finder:
         start = next((clause for clause, hits in found if _TRIGGER.search(clause.text) or _is_trigger(hits)), None)
         parts = []
         for clause, hits in found:
-            if clause is start and triggers:
-                parts += [DraftPart(clause, hit) for hit in self._find([clause], "step", k=1, where={"kind": "trigger"})[0]]
+            if clause is start:
+                known = self._find([clause], "step", k=1, where={"kind": "trigger"})[0] if triggers else []
+                parts.append(DraftPart(clause, next(iter(known), None)))
                 # "Every day" says when and nothing else; "close old tickets every Friday" says what to do as well.
                 if len(clauses) > 1 and (_TRIGGER.match(clause.text) or _is_trigger(hits)):
                     continue

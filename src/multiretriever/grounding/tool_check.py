@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
 from jsonschema import Draft202012Validator, FormatChecker, validators  # type: ignore[import-untyped]
-from jsonschema.exceptions import UnknownType  # type: ignore[import-untyped]
+from jsonschema.exceptions import UnknownType, ValidationError  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -64,7 +65,19 @@ def _follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Itera
     yield from Draft202012Validator.VALIDATORS["$ref"](validator, reference, instance, schema) or ()
 
 
-_Validator = validators.extend(Draft202012Validator, {"$ref": _follow})
+def _multiple(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    # In exact numbers: 19.99 is a multiple of 0.01, and the division of the two floats is not whole.
+    if validator.is_type(instance, "number") and (_exact(instance) / _exact(step)).denominator != 1:
+        yield ValidationError(f"{instance!r} is not a multiple of {step}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+# What a step keeps of alternatives may be less than their whole, so that more than one fits what fits one.
+_KEYWORDS = {"$ref": _follow, "multipleOf": _multiple, "oneOf": Draft202012Validator.VALIDATORS["anyOf"]}
+_Validator = validators.extend(Draft202012Validator, _KEYWORDS)
 
 
 class OperationError(MultiRetrieverError):
@@ -133,9 +146,13 @@ class StepTool:
             return [_cut(f"expected one object of JSON, got {arguments!r}")]
         _left.set(iter(range(_MAX_REFERENCES)))
         try:
+            # Python's JSON parser reads numbers that JSON does not have, and those that are too large for a float.
+            json.dumps(arguments, allow_nan=False, default=str)
             found = sorted(self._validator.iter_errors(arguments), key=lambda error: error.json_path)
         except RecursionError:
             return ["the arguments are nested too deeply to be checked"]
+        except (ValueError, OverflowError):
+            return ["expected numbers of JSON, got NaN, an infinite one, or one with thousands of digits"]
         except (Unresolvable, UnknownType, re.error) as error:
             _log.warning("the schema of the tool %s cannot be used", self.name, exc_info=error)
             return ["the tool's schema refers to something that is not in it, or is not valid; no arguments can be checked"]

@@ -276,11 +276,12 @@ def test_graphs_that_are_not_those_of_an_export(exports, tmp_path, change, messa
     assert not (tmp_path / "again").exists()
 
 
-def test_description_that_does_not_name_the_weights(exports, tmp_path):
+@pytest.mark.parametrize("stated", [None, {"config": {}, "weights": {}, "unused": {"a": "abc"}}, {"unused": {"a": [-1]}}])
+def test_description_that_does_not_name_the_weights(exports, tmp_path, stated):
     folder = tmp_path / "tiny"
     shutil.copytree(exports["int8-weights"], folder)
     config = json.loads((folder / "encoder.json").read_text())
-    del config["checkpoint"]
+    config["checkpoint"] = stated
     (folder / "encoder.json").write_text(json.dumps(config))
     assert OnnxEncoder(folder).dimension == SIZES["hidden_size"]
     with pytest.raises(EncoderError, match=r"does not name the weights .* export the encoder again"):

@@ -19,6 +19,7 @@ from pydantic import ConfigDict
 from multiretriever.core.elements import Element, ElementType, Scalar
 from multiretriever.core.errors import IndexDamagedError, IndexNotFoundError
 from multiretriever.core.index.store import Store
+from multiretriever.core.input_schema import STORED
 from multiretriever.core.records import problems_of
 
 FORMAT = 1
@@ -178,6 +179,6 @@ def restore(metadata: Mapping[str, Any] | None, kind: ElementType) -> Element:
         IndexDamagedError: The row was not written by this package.
     """
     try:
-        return kind.model.model_validate_json((metadata or {})[ELEMENT_KEY])
+        return kind.model.model_validate_json((metadata or {})[ELEMENT_KEY], context=STORED)
     except (KeyError, TypeError, pydantic.ValidationError) as error:
         raise IndexDamagedError(f"a {kind.name} of the index cannot be read back ({error}); build the index again") from error

@@ -118,7 +118,7 @@ class _Reader:
         method = str(operation.path[-1]).upper()
         stated = operation.child("operationId").value
         name = f"{method} {template}" if is_null(stated) else stated
-        inputs = operation_inputs(operation, shared, self._references, self._report)
+        inputs, closed = operation_inputs(operation, shared, self._references, self._report)
         if isinstance(name, str):
             own = (*operation.path, "operationId")
             if name in self._names:
@@ -132,7 +132,7 @@ class _Reader:
             "label": operation.child("summary").value,
             "description": operation.child("description").value,
             "inputs": [item.values for item in inputs],
-            "input_schema": self._writer.object_schema(inputs),
+            "input_schema": self._writer.object_schema(inputs, closed=closed),
             "metadata": {"method": method, "path": template, **self._tags(operation)},
         }
 
@@ -154,8 +154,8 @@ def _stated(path: ValuePath, operation: Node, inputs: list[Input]) -> ValuePath:
     return (*operation.path, _KEYS.get(str(path[0]), path[0]), *path[1:]) if path else operation.path
 
 
-def operation_inputs(operation: Node, shared: Node, references: References, report: Report) -> list[Input]:
-    """Returns the inputs of an operation: its parameters, and the top-level properties of its body.
+def operation_inputs(operation: Node, shared: Node, references: References, report: Report) -> tuple[list[Input], bool]:
+    """Returns the inputs of an operation - its parameters, and the top-level properties of its body - and whether these are all.
 
     Of two with one name the first stays.
 
@@ -169,13 +169,16 @@ def operation_inputs(operation: Node, shared: Node, references: References, repo
     stated = {_key(parameter) for parameter in own}
     parameters = [item for item in _parameters(shared, references, report) if _key(item) not in stated] + own
     found = [item for parameter in parameters for item in _of_parameter(parameter, references)]
+    # A body of Swagger 2 is a parameter.
+    bodies = [parameter.child("schema") for parameter in parameters if parameter.value.get("in") == "body"]
     body = references.follow(operation.child("requestBody"))
-    if body is not None and body.value is not None:
-        found += _of_body(body, references, report)
+    if body is not None and (schema := _body_schema(body, report)) is not None:
+        found += _of_schema(schema, body, references)
+        bodies.append(schema)
     inputs: dict[str, Input] = {}
     for item in found:
         inputs.setdefault(str(item.values["name"]), item)
-    return list(inputs.values())
+    return list(inputs.values()), all(_is_named(schema, references) for schema in bodies)
 
 
 def _key(parameter: Node) -> tuple[str, str]:
@@ -210,20 +213,25 @@ def _of_parameter(parameter: Node, references: References) -> Iterator[Input]:
     yield _input(parameter.value["name"], parameter, schema, references)
 
 
-def _of_body(body: Node, references: References, report: Report) -> Iterator[Input]:
-    if not isinstance(body.value, dict):
+def _body_schema(body: Node, report: Report) -> Node | None:
+    if body.value is not None and not isinstance(body.value, dict):
         report(f"expected a mapping as a request body, got {name_of(body.value)}", body.path)
-        return
     media = _media(body.child("content"))
-    if media is not None and media.child("schema").value is not None:
-        yield from _of_schema(media.child("schema"), body, references)
+    return media.child("schema") if media is not None and media.child("schema").value is not None else None
+
+
+def _is_named(schema: Node, references: References) -> bool:
+    """Tells whether all that a body can hold has a name; a body that is no object is one input."""
+    return references.type_of(schema) not in ("object", "any") or references.is_closed(schema)
 
 
 def _media(content: Node) -> Node | None:
-    """Returns the JSON form of a content, or else its first form."""
+    """Returns the JSON form of a content, or else its first form; one with a schema where there is any."""
     if not isinstance(content.value, dict):
         return None
-    names = sorted(content.value, key=lambda name: "json" not in name.lower())
+    names = sorted(
+        content.value, key=lambda name: (content.child(name).child("schema").value is None, "json" not in name.lower())
+    )
     return content.child(names[0]) if names else None
 
 

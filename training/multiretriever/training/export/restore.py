@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pydantic
 
 from multiretriever.core.encoders.onnx import CONFIG_FILE, EncoderConfig, OnnxEncoder
 from multiretriever.core.errors import EncoderError, EncoderNotFoundError, MissingDependencyError, MultiRetrieverError
@@ -184,33 +185,46 @@ def _write(source: Path, encoder: OnnxEncoder, folder: Path) -> QuantizedGraph:
     content = (source / CONFIG_FILE).read_bytes()
     config = EncoderConfig.model_validate_json(content)
     facts = json.loads(content)
-    made_of = _checkpoint_facts(source, facts)
+    made_of = _checkpoint(source, facts)
     _check_digest(source / "model.onnx", config.model_sha256)
     graph = QuantizedGraph(source / "model.onnx")
-    tensors = {name: graph.weight(held_as) for name, held_as in made_of["weights"].items()}
+    tensors = {name: graph.weight(held_as) for name, held_as in made_of.weights.items()}
     # What encoders never use, such as BERT's pooler: where it is missing, transformers makes one by chance.
-    tensors.update({name: np.zeros(shape, dtype=np.float32) for name, shape in made_of["unused"].items()})
+    tensors.update({name: np.zeros(shape, dtype=np.float32) for name, shape in made_of.unused.items()})
     (folder / "model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     tokens = _token_settings(source / "tokenizer.json", config.max_length)
     shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
-    pad = made_of["config"].get("pad_token_id", tokens.pop("pad_token_id"))
+    pad = made_of.config.get("pad_token_id", tokens.pop("pad_token_id"))
     _write_json(folder / "tokenizer_config.json", tokens)
-    _write_json(folder / "config.json", {**made_of["config"], "pad_token_id": pad})
+    _write_json(folder / "config.json", {**made_of.config, "pad_token_id": pad})
     _write_modules(folder, config)
     _write_prompts(folder, encoder, config.document_prompt)
     _write_json(folder / MARK_FILE, {"format": _FORMAT, **{key: facts.get(key) for key in _ORIGIN}})
     return graph
 
 
-def _checkpoint_facts(source: Path, facts: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Returns what ``encoder.json`` says of the checkpoint that it was made of: ``config``, ``weights`` and ``unused``."""
-    found = facts.get("checkpoint")
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("config", "weights", "unused")):
+class _Checkpoint(pydantic.BaseModel):
+    """What ``encoder.json`` says of the checkpoint that an encoder was made of.
+
+    Attributes:
+        config: The architecture, as transformers writes it.
+        weights: Names in the graph by those of the weights.
+        unused: Shapes of weights that no vector depends on, by name.
+    """
+
+    config: dict[str, Any]
+    weights: dict[str, str]
+    unused: dict[str, tuple[pydantic.PositiveInt, ...]]
+
+
+def _checkpoint(source: Path, facts: Mapping[str, Any]) -> _Checkpoint:
+    try:
+        return _Checkpoint.model_validate(facts.get("checkpoint"))
+    except pydantic.ValidationError as error:
         raise EncoderError(
             f'{source / CONFIG_FILE} does not name the weights of model.onnx (an object "checkpoint"), so no checkpoint can be '
             "made of it; export the encoder again with this version, or tune from the checkpoint that it was exported from"
-        )
-    return found
+        ) from error
 
 
 def _check_digest(path: Path, expected: str) -> None:
