@@ -2,9 +2,7 @@
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from encoders import WordEncoder
@@ -12,6 +10,7 @@ from multiretriever.core import Catalog, CatalogError, Step
 from multiretriever.core.elements import StepInput
 from multiretriever.grounding.tool_check import OperationError
 from multiretriever.langchain import ToolSelector, tools_from_catalog
+from scripted_agents import ScriptedModel
 
 # Names that tools of frameworks use themselves.
 ODD = ("self", "config", "run_manager", "callbacks", "args", "kwargs", "input", "schema", "copy", "from")
@@ -41,28 +40,6 @@ def service():
 @pytest.fixture
 def tools(service):
     return {tool.name: tool for tool in tools_from_catalog(Catalog(STEPS), service)}
-
-
-class Streaming(BaseChatModel):
-    """Gives the chunks that it was given."""
-
-    chunks: list
-
-    @property
-    def _llm_type(self):
-        return "fake"
-
-    def bind_tools(self, tools, **kwargs):
-        return self.bind(tools=[tool.name for tool in tools])
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise NotImplementedError
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        for chunk in self.chunks:
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield ChatGenerationChunk(message=chunk)
 
 
 class TestTools:
@@ -105,20 +82,11 @@ class TestTools:
 
     def test_with_the_selector_and_an_agent(self, tools, service):
         selector = ToolSelector(list(tools.values()), encoder=WordEncoder(), k=1)
-        call = {"name": "shop_wipe", "args": {"id": "7"}, "id": "1", "type": "tool_call"}
-
-        class Model(Streaming):
-            def _generate(self, messages, stop=None, run_manager=None, tools=(), **kwargs):
-                assert tools == ["shop_wipe"]
-                done = any(message.type == "tool" for message in messages)
-                message = AIMessage("done") if done else AIMessage("", tool_calls=[call])
-                return ChatResult(generations=[ChatGeneration(message=message)])
-
-            _stream = BaseChatModel._stream
-
-        agent = create_agent(Model(chunks=[]), middleware=[selector.as_middleware()])
+        model = ScriptedModel(answers=iter([[("shop_wipe", {"id": "7"})], "done"]))
+        agent = create_agent(model, middleware=[selector.as_middleware()])
         result = agent.invoke({"messages": [HumanMessage("wipe a laptop")]})
         assert [message.content for message in result["messages"]][-2:] == ['{"done": "wipe"}', "done"]
+        assert [offered for offered, *_ in model.seen] == [["shop_wipe"]] * 2
         assert service.called == [("shop.wipe", {"id": "7"})]
         selector.close()
 

@@ -136,7 +136,7 @@ class StepTool:
     @cached_property
     def _validator(self) -> Any:
         # A registry of its own holds nothing but the schema: jsonschema's default opens the URLs and files that "$ref" names.
-        return _Validator(_checked(self.step), format_checker=_FORMATS, registry=Registry())
+        return _Validator(_whole_schema(self.step), format_checker=_FORMATS, registry=Registry())
 
     def problems(self, arguments: Any) -> list[str]:
         """Returns what is wrong with arguments, in words for the model that wrote them; nothing where they are right."""
@@ -209,7 +209,7 @@ def step_tools(catalog: Catalog, call: Call, *, acall: AsyncCall | None = None) 
     for step in catalog.of("step"):
         name = _name(step, taken)
         taken.add(name)
-        shown = _plain_schema(inlined_schema(_checked(step), _MAX_SHOWN))
+        shown = _plain_schema(inlined_schema(_whole_schema(step), _MAX_SHOWN))
         tools.append(StepTool(name, _description(step), shown, step, call, acall))
     if not tools:
         raise CatalogError([Problem("expected steps to make tools of, got none", "catalog")])
@@ -260,7 +260,7 @@ def _description(step: Step) -> str:
     return plain_text(". ".join(part.strip().rstrip(".") for part in parts if part.strip()) or step.name)
 
 
-def _checked(step: Step) -> dict[str, Any]:
+def _whole_schema(step: Step) -> dict[str, Any]:
     """Returns the schema that arguments are checked against; the model is shown one that may be shorter."""
     return step.input_schema if step.input_schema is not None else _of_inputs(step.inputs)
 

@@ -103,11 +103,10 @@ class IndexFolder:
         return sorted(file for folder in written for file in folder.iterdir() if file.is_file())
 
     def _check_files(self) -> None:
-        database = self.path / DATABASE
-        if database.exists():
-            with database.open("rb") as file:
+        if self._begun():
+            with (self.path / DATABASE).open("rb") as file:
                 magic = file.read(len(_SQLITE_MAGIC))
-            if magic != _SQLITE_MAGIC and self._begun():
+            if magic != _SQLITE_MAGIC:
                 raise self._damaged(f"{DATABASE} is {'empty' if not magic else 'no SQLite database'}")
         for name, expected in self._read_checksums().items():
             file_path = self.path / name

@@ -20,6 +20,13 @@ from multiretriever.core.index.schema import ELEMENT_KEY, Manifest, TypeEntry, r
 from multiretriever.core.index.store import DEFAULT_TIMEOUT, READ_BATCH, Store, open_store
 from multiretriever.core.index.sync import SyncReport, sync_catalog
 
+DEFAULT_NAME = "multiretriever"
+# How long another process's sync on the same server may go unnoticed.
+_MANIFEST_SECONDS = 1.0
+# No hyphen: it separates the parts of the names of collections.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,63}")
+_T = TypeVar("_T")
+
 
 def chroma_where(where: Mapping[str, Any]) -> dict[str, Any] | None:
     """Writes a checked filter the way Chroma takes it: no empty mapping, and several names only under ``$and``.
@@ -34,14 +41,6 @@ def chroma_where(where: Mapping[str, Any]) -> dict[str, Any] | None:
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else {"$and": parts}
-
-
-DEFAULT_NAME = "multiretriever"
-# How long another process's sync on the same server may go unnoticed.
-_MANIFEST_SECONDS = 1.0
-# No hyphen: it separates the parts of the names of collections.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,63}")
-_T = TypeVar("_T")
 
 
 class Index:
