@@ -115,9 +115,9 @@ class SearchOptions:
         """Checks what is given."""
         check_k(self.k, 1)
         object.__setattr__(self, "context", check_context(self.context))
-        if self.where is not None and not isinstance(self.where, Mapping):
-            raise _not_a_filter(self.where)
         if self.where is not None:
+            if not isinstance(self.where, Mapping):
+                raise _not_a_filter(self.where)
             object.__setattr__(self, "where", dict(self.where))
         if self.mode is not None:
             check_mode(self.mode)
